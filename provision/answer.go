@@ -1,0 +1,71 @@
+package provision
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Request is what a phone asks for, as HTTP, HTTPS and TFTP alike hand it on.
+type Request struct {
+	Path      string     // decoded once; a leading slash is optional
+	RawQuery  string     // what follows the '?', as it came
+	Source    netip.Addr // who sent it
+	Local     netip.Addr // the address that it was sent to: links in the answer carry it
+	Protocol  string     // "http", "https" or "tftp", for the log
+	UserAgent string     // a hint only
+}
+
+// Answer is a document or a file. The one who gets it closes Content.
+type Answer struct {
+	Content     io.ReadSeekCloser // an *os.File where there is one, so that sendfile can take it
+	Size        int64             // octets
+	ModTime     time.Time         // zero for a rendered document
+	ETag        string            // a strong entity tag with its quotes (RFC 9110 section 8.8.3): the revision
+	ContentType string
+	Name        string // the path, in its one spelling
+}
+
+// Refusal is the error of [Desk.Open]. Reason is one line for the wire: it says
+// what to do, and holds neither a secret nor a path of this machine.
+type Refusal struct {
+	Status int // 403, 404 or 503, as in HTTP
+	Reason string
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// maxReason is the longest reason in octets: a TFTP error has to fit a packet.
+const maxReason = 300
+
+func refuse(status int, format string, args ...any) *Refusal {
+	return &Refusal{Status: status, Reason: oneLine(fmt.Sprintf(format, args...), maxReason)}
+}
+
+// oneLine makes text that may quote a client fit for the wire, a terminal and
+// the log: at most limit octets, nothing that ends a line or moves a cursor.
+func oneLine(s string, limit int) string {
+	if len(s) > limit {
+		cut := limit
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// rendered is a document in memory.
+type rendered struct{ bytes.Reader }
+
+func (*rendered) Close() error { return nil }

@@ -1,0 +1,317 @@
+// Package provision is the desk that TFTP and HTTP ask: a path and who asks go
+// in, a document, a file or a refusal with its reason comes out. Whatever the
+// protocol and the spelling of the path, the same code decides.
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"dialtone/internal/mac"
+	"dialtone/profiles"
+)
+
+// Witness says who holds an address. Only leases that run count.
+type Witness interface {
+	// Lease gives the address that m holds.
+	Lease(m mac.Addr) (netip.Addr, bool)
+	// Client gives the phone that holds a, and its vendor class (option 60).
+	Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool)
+}
+
+// Who may read a phone's own document: the values of Config.Secrets. Anything
+// else is held as SecretsLease.
+const (
+	SecretsLease       = "lease"       // the address that the witness ties to its MAC
+	SecretsCertificate = "certificate" // a TLS client certificate with its MAC
+	SecretsAnyone      = "anyone"
+)
+
+// Config is what a Desk works with. The functions are called for each request,
+// so that a reload is seen at once.
+type Config struct {
+	Set      func() *profiles.Set
+	FilesDir func() string // may be missing, and may appear later
+	Secrets  func() string
+	Witness  Witness // nil: nobody is known
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// documents is what the desk needs of a profiles.Set.
+type documents interface {
+	Phone(m mac.Addr) (profiles.Phone, bool)
+	Server(model string, addr netip.Addr) profiles.Server
+	Render(r profiles.Request) (profiles.Document, error)
+}
+
+// Desk answers requests. It is safe for concurrent use.
+type Desk struct {
+	set      func() documents
+	files    files
+	secrets  func() string
+	witness  Witness
+	log      *slog.Logger
+	now      func() time.Time
+	served   Throttle
+	refusals Throttle
+}
+
+// New makes the desk.
+func New(c Config) *Desk {
+	return newDesk(c, func() documents { return c.Set() })
+}
+
+func newDesk(c Config, set func() documents) *Desk {
+	if c.Witness == nil {
+		c.Witness = nobody{}
+	}
+	return &Desk{
+		set:     set,
+		files:   files{dir: c.FilesDir},
+		secrets: c.Secrets,
+		witness: c.Witness,
+		log:     c.Log,
+		now:     c.Now,
+		// A phone that boots asks some ten times; after a power cut they all do.
+		served:   Throttle{SourceBurst: 64, SourceRate: 1, TotalBurst: 4096, TotalRate: 20},
+		refusals: Throttle{SourceBurst: 16, SourceRate: 0.2, TotalBurst: 256, TotalRate: 2},
+	}
+}
+
+type nobody struct{}
+
+func (nobody) Lease(mac.Addr) (netip.Addr, bool)          { return netip.Addr{}, false }
+func (nobody) Client(netip.Addr) (mac.Addr, string, bool) { return mac.Addr{}, "", false }
+
+// Open answers one request. The error is always a *Refusal. Each request is an
+// event in the log, as far as the log is not flooded with them.
+func (d *Desk) Open(r Request) (*Answer, error) {
+	r.Source = r.Source.Unmap().WithZone("")
+	r.Local = r.Local.Unmap().WithZone("")
+	a, e, err := d.open(r)
+	d.record(r, e, a, err)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// event is what is known of a request, for the log.
+type event struct {
+	path  string
+	mac   mac.Addr // the witness's word; zero when it has none
+	model string
+}
+
+func (d *Desk) open(r Request) (*Answer, event, error) {
+	var e event
+	var vendorClass string
+	e.mac, vendorClass, _ = d.witness.Client(r.Source)
+	e.path = r.Path
+	p, err := parse(r.Path, r.RawQuery)
+	if err != nil {
+		return nil, e, err
+	}
+	e.path = p.String()
+
+	said, version, hint := ParseUserAgent(r.UserAgent)
+	q := profiles.Request{Path: p, MAC: e.mac, Version: version, Reveal: true}
+	if q.MAC.IsZero() {
+		// Good enough for what is no secret; the guard does not look at it.
+		q.MAC = hint
+	}
+	set := d.set()
+	q.Model = firstOf(p.Model, profiles.ModelOf(vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
+	e.model = q.Model
+	if !strings.EqualFold(said, q.Model) {
+		q.Version = "" // of some other phone
+	}
+
+	// Who may not read a phone's document does not learn whether there is one.
+	if p.Kind == profiles.Own {
+		if err := d.guard(p.MAC, r); err != nil {
+			return nil, e, err
+		}
+	}
+	a, own, err := d.answer(set, q, r.Local)
+	if err != nil {
+		return nil, e, err
+	}
+	if own != (mac.Addr{}) && p.Kind != profiles.Own {
+		if err := d.guard(own, r); err != nil {
+			a.Content.Close()
+			return nil, e, err
+		}
+	}
+	return a, e, nil
+}
+
+// Render gives the bytes that Open would send, less the guard: for a person at
+// the appliance. The path may carry a query. Secrets are masked unless reveal is
+// set. who is the phone that asks; zero where it does not matter.
+func (d *Desk) Render(path string, who mac.Addr, local netip.Addr, reveal bool) (*Answer, error) {
+	path, query, _ := strings.Cut(path, "?")
+	p, err := parse(path, query)
+	if err != nil {
+		return nil, err
+	}
+	if who.IsZero() {
+		who = p.MAC
+	}
+	set := d.set()
+	q := profiles.Request{Path: p, MAC: who, Model: firstOf(p.Model, configuredModel(set, who)), Reveal: reveal}
+	a, _, err := d.answer(set, q, local.Unmap())
+	return a, err
+}
+
+// parse checks the bounds that hold for any path before it is understood.
+func parse(path, rawQuery string) (profiles.Path, error) {
+	switch {
+	case len(path) > maxPath || len(rawQuery) > maxPath:
+		return profiles.Path{}, refuse(http.StatusNotFound, "the path is longer than %d octets: nothing here has such a name", maxPath)
+	case !utf8.ValidString(path):
+		return profiles.Path{}, refuse(http.StatusNotFound, "the path is not UTF-8: nothing here has such a name")
+	case strings.ContainsFunc(path, unicode.IsControl):
+		return profiles.Path{}, refuse(http.StatusNotFound, "the path holds a control character: nothing here has such a name")
+	}
+	p, err := profiles.ParsePath(path, rawQuery)
+	if err != nil {
+		return p, refuse(http.StatusNotFound, "%v", err)
+	}
+	return p, nil
+}
+
+// maxPath is the longest path, and the longest query, in octets.
+const maxPath = 512
+
+// answer finds the file or renders the document. own is the phone that the
+// document is kept for, zero where it is general. The error is a *Refusal.
+func (d *Desk) answer(set documents, q profiles.Request, local netip.Addr) (a *Answer, own mac.Addr, err error) {
+	switch q.Path.Kind {
+	case profiles.Firmware:
+		a, err = d.files.open("firmware/" + q.Path.Name)
+	case profiles.File:
+		a, err = d.files.open(q.Path.Name)
+	default:
+		return d.render(set, q, local)
+	}
+	if err != nil {
+		return nil, mac.Addr{}, err
+	}
+	a.Name = q.Path.String()
+	return a, mac.Addr{}, nil
+}
+
+func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Answer, mac.Addr, error) {
+	q.Server = set.Server(q.Model, local)
+	q.HasFile = d.files.has
+	doc, err := set.Render(q)
+	if missing, ok := errors.AsType[*profiles.NotFound](err); ok {
+		return nil, mac.Addr{}, refuse(http.StatusNotFound, "%s", missing.Reason)
+	}
+	if err != nil {
+		// The text may hold anything of the configuration, so it stays here.
+		if held, ok := d.refusals.Allow(netip.Addr{}, d.now()); ok {
+			d.log.Error("document not rendered", "path", q.Path.String(), "err", err, "unlogged", held)
+		}
+		return nil, mac.Addr{}, refuse(http.StatusServiceUnavailable, "the appliance could not make this document: its log says why")
+	}
+	if doc.Secret && q.Reveal && doc.Own.IsZero() {
+		// profiles refuses such a configuration at load.
+		return nil, mac.Addr{}, refuse(http.StatusForbidden, "this document holds a secret and belongs to no phone: run dialtone check")
+	}
+	body := &rendered{}
+	body.Reset(doc.Body)
+	return &Answer{
+		Content:     body,
+		Size:        int64(len(doc.Body)),
+		ETag:        revision(doc.Body),
+		ContentType: doc.ContentType,
+		Name:        doc.Path.String(),
+	}, doc.Own, nil
+}
+
+// revision is the hash of a document as it is served, in the form of an entity tag.
+func revision(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
+}
+
+// guard decides whether r may have what is kept for own.
+func (d *Desk) guard(own mac.Addr, r Request) error {
+	switch d.secrets() {
+	case SecretsAnyone:
+		return nil
+	case SecretsCertificate:
+		return refuse(http.StatusForbidden,
+			"what belongs to %s goes only to its certificate over HTTPS, which is not served yet: set secrets = %q", own, SecretsLease)
+	}
+	if a, ok := d.witness.Lease(own); ok && a.IsValid() && a.Unmap() == r.Source {
+		return nil
+	}
+	return refuse(http.StatusForbidden,
+		"what belongs to %s goes only to the address that it leased here, and %s is not it: let the phone use DHCP, then restart it", own, r.Source)
+}
+
+// configuredModel is the model that the configuration gives a phone.
+func configuredModel(set documents, m mac.Addr) string {
+	if m.IsZero() {
+		return ""
+	}
+	phone, _ := set.Phone(m)
+	return phone.Model
+}
+
+func firstOf(names ...string) string {
+	for _, s := range names {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// maxLogged bounds what a client's text takes of a line in the log.
+const maxLogged = 128
+
+func (d *Desk) record(r Request, e event, a *Answer, err error) {
+	refusal, refused := errors.AsType[*Refusal](err)
+	throttle, message := &d.served, "document served"
+	if refused {
+		throttle, message = &d.refusals, "document refused"
+	}
+	held, ok := throttle.Allow(r.Source, d.now())
+	if !ok {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs,
+		slog.String("path", oneLine(e.path, maxLogged)),
+		slog.String("ip", r.Source.String()),
+		slog.String("protocol", r.Protocol))
+	if !e.mac.IsZero() {
+		attrs = append(attrs, slog.String("mac", e.mac.String()))
+	}
+	if e.model != "" {
+		attrs = append(attrs, slog.String("model", e.model))
+	}
+	if refused {
+		attrs = append(attrs, slog.Int("status", refusal.Status), slog.String("reason", refusal.Reason))
+	} else {
+		attrs = append(attrs, slog.Int("status", http.StatusOK), slog.Int64("bytes", a.Size))
+	}
+	if held > 0 {
+		attrs = append(attrs, slog.Int("unlogged", held))
+	}
+	d.log.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+}
