@@ -1,0 +1,164 @@
+// Package config reads the configuration of the appliance: a folder of HCL
+// files, or one file, becomes typed values, and everything that is wrong with
+// it becomes a diagnostic that points at its place.
+//
+// The blocks that say what phones are set to (locals, profile, model, phone,
+// phones) are handed on unread, in Config.Blocks; package profiles decodes them
+// with the functions of Config.Functions and adds to the same Report.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"dialtone/internal/mac"
+)
+
+// Options says what a configuration may use besides its own folder.
+type Options struct {
+	// Credentials is the folder of systemd's credentials
+	// ($CREDENTIALS_DIRECTORY), "" where there is none.
+	Credentials string
+}
+
+// Config is a configuration as far as this package decodes it. Every address,
+// name and duration in it was checked, provided that the Report has no errors.
+type Config struct {
+	// Dir is the folder that file(), secret() and relative paths start from.
+	Dir string
+
+	Appliance    Appliance
+	Networks     []Network
+	Classes      []VendorClass
+	Provisioning Provisioning
+	HTTPS        *HTTPS // nil without the block, as are DNS and Admin
+	DNS          *DNS
+	Admin        *Admin
+
+	// Blocks holds the locals, profile, model, phone and phones blocks in the
+	// order of the files. Only their type and number of labels were checked.
+	Blocks hcl.Blocks
+
+	sources *sources
+}
+
+// Appliance is the machine that the program runs on. The folders are as given,
+// relative ones joined to Config.Dir.
+type Appliance struct {
+	Interface string // "" where every network names its own
+	StateDir  string
+	FilesDir  string
+}
+
+// Network is a subnet whose addresses the appliance leases.
+type Network struct {
+	Name       string
+	Interface  string // the appliance's, where the block names none
+	Subnet     netip.Prefix
+	Ranges     []Range      // in the order given; none overlaps another
+	Exclude    []netip.Addr // sorted, spans written out
+	Routers    []netip.Addr
+	DNSServers []netip.Addr
+	DNSSet     bool // dns_servers was given, perhaps as an empty list
+	NTPServers []netip.Addr
+	Domain     string
+	LeaseTime  time.Duration
+	VLAN       *VLAN
+	Options    []Option
+	Hosts      []Host
+
+	DeclRange hcl.Range // the block's header
+}
+
+// Range is a run of addresses, both ends included.
+type Range struct {
+	First, Last netip.Addr
+
+	DeclRange hcl.Range
+}
+
+// Contains reports whether a lies in the range.
+func (r Range) Contains(a netip.Addr) bool {
+	return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
+}
+
+// VLAN is what options 132 and 133 tell a phone.
+type VLAN struct {
+	ID       int // 1 to 4094
+	Priority int // 0 to 7
+}
+
+// Option is a DHCP option as it goes on the wire, without code and length.
+type Option struct {
+	Code uint8
+	Data []byte
+}
+
+// Host is a reservation for something that is no phone.
+type Host struct {
+	MAC     mac.Addr
+	Address netip.Addr
+	Name    string // one LDH label in lower case, or ""
+
+	DeclRange hcl.Range // the label with the MAC
+}
+
+// VendorClass gives options to the devices whose option 60 begins with Match.
+type VendorClass struct {
+	Name    string
+	Match   string
+	Options []Option
+
+	DeclRange hcl.Range
+}
+
+// Provisioning says how phones get their settings.
+type Provisioning struct {
+	Scheme   string // http, https or tftp
+	Secrets  string // lease, certificate or anyone
+	PnP      bool
+	HTTPPort int
+	TFTPPort int
+}
+
+// HTTPS is the TLS side of the phones' server. The paths are absolute or
+// relative to the working directory, "" where not given.
+type HTTPS struct {
+	Certificate string
+	Key         string
+	ClientCA    string
+	Port        int
+}
+
+// DNS is the forwarder and its local names.
+type DNS struct {
+	Forwarders []netip.AddrPort
+	Hold       []string // lower case, without the last dot
+	Records    []Record
+}
+
+// Record is a name that the appliance answers itself.
+type Record struct {
+	Name      string // lower case, without the last dot
+	Addresses []netip.Addr
+
+	DeclRange hcl.Range
+}
+
+// Admin is the status page's listener.
+type Admin struct {
+	Listen   string // host:port, the host an IP address or ""
+	Password string // "" for none; then Listen is on loopback
+}
+
+// NetworkOf gives the network that addr belongs to.
+func (c *Config) NetworkOf(addr netip.Addr) (*Network, bool) {
+	for i := range c.Networks {
+		if c.Networks[i].Subnet.Contains(addr) {
+			return &c.Networks[i], true
+		}
+	}
+	return nil, false
+}
