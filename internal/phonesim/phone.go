@@ -1,0 +1,497 @@
+// Package phonesim is a simulated Snom phone. It leases an address by a DHCP
+// client of its own, finds its setting server as a phone does, fetches the
+// files in a phone's order and applies them by a phone's rules, and gives
+// what the phone would then be set to. It knows nothing of this appliance and
+// works against any server.
+package phonesim
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"dialtone/internal/lab"
+	"dialtone/internal/mac"
+)
+
+// Config is a phone and how it behaves. The zero value of a duration or count
+// means the default.
+type Config struct {
+	MAC     mac.Addr
+	Model   string // as option 60 has it: "snomD785"
+	Version string // of the running firmware; default DefaultVersion(Model)
+
+	Interface string // where to lease an address
+	Server    string // a setting server's URL: no DHCP
+
+	Broadcast    bool   // set the broadcast flag
+	ClientID     []byte // option 61; nil sends none
+	SkipFirmware bool
+	BlockSize    int       // of TFTP; 0 asks for none, which means 512
+	Changed      []Setting // what a user set on the phone before
+
+	Retransmit  time.Duration // first wait for a DHCP answer: 4 s
+	Jitter      time.Duration // of each wait, either way: 1 s; negative for none
+	Attempts    int           // of each DHCP message: 4
+	IdleTimeout time.Duration // how long a transfer may stand still: 20 s
+
+	Now   func() time.Time
+	Event func(Event) // called from the goroutine that runs the phone
+}
+
+// Phone is one simulated phone. It is not safe for concurrent use.
+type Phone struct {
+	cfg     Config
+	version version
+	client  dhcpClient
+	lease   *Lease
+	undo    func() error
+	state   *State
+}
+
+var modelName = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
+
+// New checks a configuration.
+func New(cfg Config) (*Phone, error) {
+	switch {
+	case !modelName.MatchString(cfg.Model):
+		return nil, fmt.Errorf("model %.40q is no name such as snomD785", cfg.Model)
+	case cfg.MAC.IsZero() || cfg.MAC[0]&1 != 0:
+		return nil, fmt.Errorf("MAC address %s is no phone's", cfg.MAC)
+	case (cfg.Interface == "") == (cfg.Server == ""):
+		return nil, errors.New("a phone needs an interface or a setting server, not both")
+	}
+	if cfg.Server != "" {
+		if _, err := RequestsOf(cfg.Server, cfg.Model, cfg.MAC); err != nil {
+			return nil, err
+		}
+	}
+	setDefault(&cfg.Version, DefaultVersion(cfg.Model))
+	setDefault(&cfg.Retransmit, 4*time.Second)
+	setDefault(&cfg.Jitter, time.Second)
+	setDefault(&cfg.Attempts, 4)
+	setDefault(&cfg.IdleTimeout, 20*time.Second)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Event == nil {
+		cfg.Event = func(Event) {}
+	}
+	p := &Phone{cfg: cfg, version: parseVersion(cfg.Version)}
+	p.client = dhcpClient{
+		mac: cfg.MAC, clientID: cfg.ClientID, broadcast: cfg.Broadcast,
+		retransmit: cfg.Retransmit, jitter: cfg.Jitter, attempts: cfg.Attempts,
+		now: cfg.Now, event: cfg.Event,
+	}
+	if isDECT(cfg.Model) || p.version.sendsClass() {
+		p.client.vendorClass = cfg.Model
+	}
+	return p, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Boot takes the phone from power-on to what its files make of it. The State
+// is never nil. The error is of the way to the setting server: no right to
+// open a raw socket, no DHCP server; what went wrong behind it is in the
+// State. Release or Close ends the phone.
+func (p *Phone) Boot(ctx context.Context) (*State, error) {
+	p.state = &State{
+		MAC: p.cfg.MAC, Model: p.cfg.Model, Version: p.cfg.Version,
+		UserAgent: UserAgent(p.cfg.Model, p.cfg.Version, p.cfg.MAC),
+	}
+	for _, s := range p.cfg.Changed {
+		s.Changed = true
+		p.state.applySettings([]Setting{s})
+	}
+	server := p.cfg.Server
+	if server == "" {
+		if err := p.Acquire(ctx); err != nil {
+			p.problem("no lease: %s", err)
+			return p.state, err
+		}
+		p.state.Lease = p.lease
+		server = p.fromLease()
+	}
+	if server == "" {
+		return p.state, nil
+	}
+	p.state.SettingServer = server
+	p.cfg.Event(Event{Kind: Joined, What: "setting server", Detail: redact(server)})
+	p.provision(ctx, server)
+	return p.state, nil
+}
+
+// Acquire leases an address and sets it on the interface.
+func (p *Phone) Acquire(ctx context.Context) error {
+	if err := lab.WaitUp(ctx, p.cfg.Interface); err != nil {
+		return err
+	}
+	raw, err := newRawLink(p.cfg.Interface, p.cfg.MAC)
+	if err != nil {
+		return permission(err)
+	}
+	defer raw.close()
+	lease, err := p.client.acquire(ctx, raw)
+	if err != nil {
+		return err
+	}
+	undo, err := setAddress(p.cfg.Interface, lease)
+	if err != nil {
+		return permission(err)
+	}
+	p.lease, p.undo = lease, undo
+	p.cfg.Event(Event{Kind: Addressed, What: lease.Subnet().String(), Detail: "for " + (time.Duration(lease.LeaseSeconds) * time.Second).String()})
+	return p.inform(ctx)
+}
+
+func (p *Phone) inform(ctx context.Context) error {
+	l, err := newUDPLink(p.cfg.Interface, p.lease.Address, netip.AddrFrom4([4]byte{255, 255, 255, 255}))
+	if err != nil {
+		return permission(err)
+	}
+	defer l.close()
+	if err := p.client.inform(ctx, l, p.lease); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		p.note("the server does not answer INFORM: %s", err)
+	}
+	return nil
+}
+
+// fromLease makes the setting server of the lease, and says what is odd.
+func (p *Phone) fromLease() string {
+	l := p.lease
+	if len(l.Tunnelled) > 0 && !p.version.readsTunnel() {
+		p.note("firmware %s does not read option 43, but the setting server came from there", p.cfg.Version)
+	}
+	if l.HeaderNames != "" {
+		p.note("the server filled the BOOTP fields sname and file (%q), where phones do not look", l.HeaderNames)
+	}
+	if len(l.DNSServers) == 0 {
+		p.note("the lease names no DNS server (option 6): a snom715 does not work so")
+	}
+	if strings.Contains(l.BootFile, "://") {
+		p.note("option 67 is a URL (%q): only a path is known to work", l.BootFile)
+	}
+	for _, s := range []string{vlanProblem("VLAN id", l.VLANID, 4094), vlanProblem("VLAN priority", l.VLANPriority, 7)} {
+		if s != "" {
+			p.problem("%s", s)
+		}
+	}
+	server := JoinServer(l.TFTPServerName, l.BootFile)
+	if server == "" {
+		p.problem("the lease has no setting server (option 66)")
+	}
+	return server
+}
+
+// Lease gives what Acquire or Renew got last, nil before.
+func (p *Phone) Lease() *Lease { return p.lease }
+
+// Renew asks the server of the lease for more time (RENEWING); where rebind
+// is set it asks any server (REBINDING).
+func (p *Phone) Renew(ctx context.Context, rebind bool) error {
+	if p.lease == nil {
+		return errors.New("there is no lease to renew")
+	}
+	to := p.lease.Server
+	if rebind {
+		to = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	}
+	l, err := newUDPLink(p.cfg.Interface, p.lease.Address, to)
+	if err != nil {
+		return permission(err)
+	}
+	defer l.close()
+	lease, err := p.client.extend(ctx, l, p.lease)
+	if err != nil {
+		return err
+	}
+	if lease.Subnet() != p.lease.Subnet() {
+		return fmt.Errorf("asked for more time for %s, the server granted %s", p.lease.Subnet(), lease.Subnet())
+	}
+	p.lease = lease
+	return nil
+}
+
+// Release gives the lease back and closes the phone.
+func (p *Phone) Release() error {
+	if p.lease == nil {
+		return p.Close()
+	}
+	l, err := newUDPLink(p.cfg.Interface, p.lease.Address, p.lease.Server)
+	if err != nil {
+		return errors.Join(permission(err), p.Close())
+	}
+	defer l.close()
+	return errors.Join(p.client.release(l, p.lease), p.Close())
+}
+
+// Close takes the address from the interface; the lease stays the phone's.
+func (p *Phone) Close() error {
+	if p.undo == nil {
+		return nil
+	}
+	err := p.undo()
+	p.undo, p.lease = nil, nil
+	return err
+}
+
+// permission adds what to do to an error for want of capabilities.
+func permission(err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w (a simulated phone needs CAP_NET_RAW and CAP_NET_ADMIN: run it as root, or name a setting server)", err)
+	}
+	return err
+}
+
+func (p *Phone) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.cfg.Event(Event{Kind: Noted, What: text})
+	if p.state != nil {
+		p.state.Notes = append(p.state.Notes, text)
+	}
+}
+
+func (p *Phone) problem(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.cfg.Event(Event{Kind: Problem, What: text})
+	if p.state != nil {
+		p.state.Problems = append(p.state.Problems, text)
+	}
+}
+
+const (
+	maxFiles   = 64 // that a phone's containers may list, all in all
+	maxNesting = 4  // containers in containers
+)
+
+// provision fetches and applies everything that the setting server has.
+func (p *Phone) provision(ctx context.Context, server string) {
+	requests, err := RequestsOf(server, p.cfg.Model, p.cfg.MAC)
+	if err != nil {
+		p.problem("%s", err)
+		return
+	}
+	var source netip.Addr
+	var dns []netip.Addr
+	if p.lease != nil {
+		source, dns = p.lease.Address, p.lease.DNSServers
+	}
+	f := newFetcher(source, dns, p.state.UserAgent, p.cfg.IdleTimeout, p.cfg.BlockSize)
+	defer f.close()
+
+	type queued struct {
+		url   string
+		depth int
+	}
+	var queue []queued
+	top := p.apply(ctx, f, "first file", requests.First)
+	if requests.Second != "" {
+		top = append(top, p.apply(ctx, f, "second file", requests.Second)...)
+	}
+	for _, u := range top {
+		queue = append(queue, queued{u, 1})
+	}
+	for i := 0; i < len(queue) && ctx.Err() == nil; i++ {
+		if i == maxFiles || queue[i].depth > maxNesting {
+			p.problem("the containers list more than %d files, or each other more than %d deep", maxFiles, maxNesting)
+			break
+		}
+		for _, u := range p.apply(ctx, f, "linked file", queue[i].url) {
+			queue = append(queue, queued{u, queue[i].depth + 1})
+		}
+	}
+	p.languages(ctx, f)
+	p.checkSettings(server)
+	if !p.cfg.SkipFirmware {
+		p.firmware(ctx, f, requests.Firmware)
+	}
+	if ctx.Err() != nil {
+		p.problem("ended before its time: %s", context.Cause(ctx))
+	}
+}
+
+// fetch gets one document; nil where the server has none, which a phone takes
+// calmly.
+func (p *Phone) fetch(ctx context.Context, f *fetcher, what, rawURL string) []byte {
+	u, err := parseURL(ExpandMAC(rawURL, p.cfg.MAC))
+	if err != nil {
+		p.problem("%s: %s", what, err)
+		return nil
+	}
+	var body bytes.Buffer
+	if !p.transfer(ctx, f, what, u, &body, maxFile) {
+		return nil
+	}
+	return body.Bytes()
+}
+
+// transfer fetches u into w and records how it went.
+func (p *Phone) transfer(ctx context.Context, f *fetcher, what string, u *url.URL, w io.Writer, limit int64) bool {
+	sum := sha256.New()
+	start := p.cfg.Now()
+	a := f.get(ctx, u, io.MultiWriter(w, sum), limit)
+	record := Fetch{What: what, URL: u.Redacted(), Status: a.status, OK: a.ok, Bytes: a.bytes}
+	if a.ok {
+		record.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	}
+	p.state.Requests = append(p.state.Requests, record)
+	p.cfg.Event(Event{Kind: Fetched, What: what, URL: record.URL, Status: a.status, Bytes: a.bytes, Duration: p.cfg.Now().Sub(start)})
+	if a.chunked {
+		p.note("%s came without Content-Length, which old firmware does not read", record.URL)
+	}
+	return a.ok
+}
+
+// apply fetches a settings file and does what it says; it gives the links of
+// a container.
+func (p *Phone) apply(ctx context.Context, f *fetcher, what, rawURL string) []string {
+	body := p.fetch(ctx, f, what, rawURL)
+	if body == nil {
+		return nil
+	}
+	file, err := ReadFile(body)
+	if err == nil && file.Root != "" && file.Root != "text" && !isDECT(p.cfg.Model) && !p.version.readsXML() {
+		err = fmt.Errorf("firmware %s reads the plain text format alone", p.cfg.Version)
+	}
+	if err != nil {
+		p.problem("the phone drops %s: %s", redact(rawURL), err)
+		return nil
+	}
+	p.state.merge(file)
+	for _, n := range file.Notes {
+		p.note("%s: %s", redact(rawURL), n)
+	}
+	if len(file.Images) > 0 && !isDECT(p.cfg.Model) {
+		p.note("%s names a firmware image: only the file that firmware_status names may", redact(rawURL))
+	}
+	if s := file.summary(); s != "" {
+		p.cfg.Event(Event{Kind: Applied, What: s})
+	}
+	return file.Links
+}
+
+// languages fetches the files of the languages that the phone was told of.
+func (p *Phone) languages(ctx context.Context, f *fetcher) {
+	for _, l := range p.state.Languages {
+		what := l.For + " language " + l.Name
+		body := p.fetch(ctx, f, what, l.URL)
+		if body == nil {
+			p.note("%s is not there", what)
+			continue
+		}
+		if root, err := readXML(bytes.TrimPrefix(body, []byte("\ufeff"))); err != nil {
+			p.problem("the phone drops %s: %s", redact(l.URL), err)
+		} else if root == nil {
+			p.note("%s is empty", what)
+		}
+	}
+}
+
+// checkSettings says what the settings do to the phone besides being set.
+func (p *Phone) checkSettings(server string) {
+	for _, s := range p.state.Settings {
+		if s.Name == "phone_type" {
+			p.problem("the setting phone_type spoils every later request")
+		}
+	}
+	next := p.state.Setting("setting_server")
+	if next != "" && ExpandMAC(next, p.cfg.MAC) != ExpandMAC(server, p.cfg.MAC) {
+		p.state.Redirect = next
+		p.note("the phone would now move to the setting server %s", redact(next))
+	}
+}
+
+// firmware does what update_policy says.
+func (p *Phone) firmware(ctx context.Context, f *fetcher, standard string) {
+	policy := p.state.Setting("update_policy")
+	switch policy {
+	case "auto_update":
+	case "":
+		p.note("update_policy is not set: a phone as it leaves the factory (settings_only) flashes nothing")
+		return
+	default:
+		p.note("update_policy is %s: the phone flashes nothing by itself", policy)
+		return
+	}
+	status := p.state.Setting("firmware_status")
+	if status == "" {
+		status = standard
+	}
+	body := p.fetch(ctx, f, "firmware status", status)
+	if body == nil || ctx.Err() != nil {
+		return
+	}
+	file, err := ReadFile(body)
+	if err != nil {
+		p.problem("the phone drops %s: %s", redact(status), err)
+		return
+	}
+	if len(file.Images) == 0 {
+		p.note("the server has no firmware for version %s", p.cfg.Version)
+	}
+	for _, image := range file.Images {
+		p.image(ctx, f, image)
+	}
+}
+
+// image fetches a firmware image, and the one that it pulls in turn.
+func (p *Phone) image(ctx context.Context, f *fetcher, rawURL string) {
+	u, err := parseURL(ExpandMAC(rawURL, p.cfg.MAC))
+	if err != nil {
+		p.problem("firmware: %s", err)
+		return
+	}
+	name := path.Base(u.Path)
+	if m := imageVersion.FindStringSubmatch(name); m != nil && m[1] == p.cfg.Version {
+		p.note("the phone runs %s already", m[1])
+		return
+	}
+	if !strings.HasPrefix(strings.ToLower(name), strings.ToLower(p.cfg.Model)+"-") && !isDECT(p.cfg.Model) {
+		p.problem("the firmware image %s is none for a %s", name, p.cfg.Model)
+		return
+	}
+	if !p.version.fetchesFirmwareBy(u.Scheme) {
+		p.problem("firmware %s fetches no image over %s", p.cfg.Version, u.Scheme)
+		return
+	}
+	if !p.transfer(ctx, f, "firmware", u, io.Discard, maxImage) {
+		p.problem("the firmware image %s is not there: a phone stops at a prompt", u.Redacted())
+		return
+	}
+	got := p.state.Requests[len(p.state.Requests)-1]
+	if u.Scheme == "tftp" && got.Bytes > maxTFTPImage {
+		p.note("the image is larger than 32 MB, where a phone's own TFTP client stops")
+	}
+	p.state.Firmware = append(p.state.Firmware, Image{URL: got.URL, Size: got.Bytes, SHA256: got.SHA256})
+	if next := u.Query().Get("chained_url"); next != "" && len(p.state.Firmware) == 1 {
+		p.image(ctx, f, next)
+	}
+}
+
+// redact hides the password of a URL.
+func redact(s string) string {
+	if u, err := url.Parse(s); err == nil {
+		return u.Redacted()
+	}
+	return s
+}
