@@ -1,0 +1,230 @@
+package profiles
+
+import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"dialtone/internal/config"
+	"dialtone/internal/mac"
+)
+
+var update = flag.Bool("update", false, "write the documents into the txtar files instead of comparing them")
+
+// fakePasswords makes up passwords that tell their name.
+type fakePasswords struct{}
+
+func (fakePasswords) Password(name string) (string, error) {
+	if name == "" {
+		return "", errors.New("a password needs a name")
+	}
+	return "pw(" + name + ")", nil
+}
+
+// loadDir loads a configuration, and fails the test if it has errors.
+func loadDir(t testing.TB, dir string) *Set {
+	t.Helper()
+	cfg, rep := config.Load(dir, config.Options{})
+	s := Load(cfg, fakePasswords{}, rep)
+	if rep.HasErrors() {
+		var b strings.Builder
+		if err := rep.Write(&b, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Fatalf("loading %s:\n%s", dir, &b)
+	}
+	return s
+}
+
+// loadText loads a configuration from its text alone.
+func loadText(t testing.TB, text string) *Set {
+	t.Helper()
+	return loadDir(t, writeFiles(t, []txtar.File{{Name: "dialtone.hcl", Data: []byte(text)}}))
+}
+
+func writeFiles(t testing.TB, files []txtar.File) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range files {
+		name := filepath.Join(dir, filepath.FromSlash(f.Name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// serverAddress is where the appliance is for the phones of every fixture.
+var serverAddress = netip.MustParseAddr("192.168.50.1")
+
+// TestDocuments renders the requests of testdata/documents. A file holds a
+// configuration, or a first line "config: NAME" for one of testdata/configs, and
+// the wanted answers: sections "GET PATH[?QUERY] [WORD…]" with the words
+// who=MAC, model=T, version=V, reveal, and missing for a files_dir without files.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/documents/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, name := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			testDocuments(t, name)
+		})
+	}
+}
+
+func testDocuments(t *testing.T, name string) {
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []txtar.File
+	for _, f := range archive.Files {
+		if !strings.HasPrefix(f.Name, "GET ") {
+			sources = append(sources, f)
+		}
+	}
+	load := func() *Set {
+		if first, _, _ := strings.Cut(string(archive.Comment), "\n"); strings.HasPrefix(first, "config: ") {
+			return loadDir(t, filepath.Join("testdata/configs", strings.TrimPrefix(first, "config: ")))
+		}
+		return loadDir(t, writeFiles(t, sources))
+	}
+	set, other := load(), load()
+	for i, f := range archive.Files {
+		line, ok := strings.CutPrefix(f.Name, "GET ")
+		if !ok {
+			continue
+		}
+		got := answer(t, set, line)
+		if again := answer(t, set, line); again != got {
+			t.Errorf("%s: rendered again (-first +second)\n%s", line, cmp.Diff(got, again))
+		}
+		if again := answer(t, other, line); again != got {
+			t.Errorf("%s: rendered from another Set (-first +second)\n%s", line, cmp.Diff(got, again))
+		}
+		if *update {
+			archive.Files[i].Data = []byte(got)
+			continue
+		}
+		if diff := cmp.Diff(string(f.Data), got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", line, diff)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answer renders one request line as a fixture shows it: who may read it, then
+// the body, which a strict parser has to accept.
+func answer(t *testing.T, s *Set, line string) string {
+	t.Helper()
+	words := strings.Fields(line)
+	path, query, _ := strings.Cut(words[0], "?")
+	p, err := ParsePath(path, query)
+	if err != nil {
+		return "404 " + err.Error() + "\n"
+	}
+	r := Request{Path: p, Model: p.Model}
+	for _, word := range words[1:] {
+		key, val, _ := strings.Cut(word, "=")
+		switch key {
+		case "who":
+			if r.MAC, err = mac.Parse(val); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		case "model":
+			r.Model = val
+		case "version":
+			r.Version = val
+		case "reveal":
+			r.Reveal = true
+		case "missing":
+			r.HasFile = func(string) bool { return false }
+		default:
+			t.Fatalf("%s: unknown word %s", line, word)
+		}
+	}
+	r.Server = s.Server(r.Model, serverAddress)
+	d, err := s.Render(r)
+	if err != nil {
+		var missing *NotFound
+		if !errors.As(err, &missing) {
+			t.Errorf("%s: error is a %T", line, err)
+		}
+		return "404 " + err.Error() + "\n"
+	}
+	if strings.HasPrefix(d.ContentType, "text/xml") {
+		if err := parseXML(d.Body); err != nil {
+			t.Errorf("%s: a strict parser refuses it: %v\n%s", line, err, d.Body)
+		}
+	}
+	readers := "anyone"
+	if !d.Own.IsZero() {
+		readers = d.Own.Hex()
+	}
+	secret := ""
+	if d.Secret {
+		secret = ", secret"
+	}
+	return fmt.Sprintf("%s for %s%s\n%s", d.Path, readers, secret, d.Body)
+}
+
+// parseXML reads a document to its end, strictly, and as one element.
+func parseXML(body []byte) error {
+	decoder := xml.NewDecoder(strings.NewReader(string(body)))
+	roots, depth := 0, 0
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			if roots != 1 {
+				return fmt.Errorf("%d elements at the top", roots)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch token.(type) {
+		case xml.StartElement:
+			if depth == 0 {
+				roots++
+			}
+			depth++
+		case xml.EndElement:
+			depth--
+		}
+	}
+}
+
+func TestExampleWarnsOfFilesOnly(t *testing.T) {
+	t.Parallel()
+	cfg, rep := config.Load("testdata/configs/example", config.Options{})
+	Load(cfg, fakePasswords{}, rep)
+	for _, d := range rep.Diagnostics() {
+		if d.Summary != "Missing file" {
+			t.Errorf("%v", d)
+		}
+	}
+	if rep.Warnings() == 0 {
+		t.Error("no warning of the missing files")
+	}
+}

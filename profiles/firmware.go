@@ -1,0 +1,150 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// target is what a firmware attribute says, and where: a version, the name of a
+// file in files_dir/firmware, or a URL.
+type target struct {
+	text string
+	rng  hcl.Range
+}
+
+// targetOf gives the firmware of a phone that names none itself: that of its
+// profile or of those that it extends, else of its model, else of the default
+// profile.
+func (s *Set) targetOf(profile, model string) target {
+	for _, p := range slices.Backward(s.ownChain(profile)) {
+		if p.firmware.text != "" {
+			return p.firmware
+		}
+	}
+	if b := s.models[strings.ToLower(model)]; b != nil && b.firmware.text != "" {
+		return b.firmware
+	}
+	for _, p := range slices.Backward(s.general) {
+		if p.firmware.text != "" {
+			return p.firmware
+		}
+	}
+	return target{}
+}
+
+var imageSuffixes = []string{".bin", ".swu", ".fwu"}
+
+// checkTarget reports what cannot be a firmware attribute.
+func checkTarget(text string) error {
+	if strings.Contains(text, "://") {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "tftp"}, u.Scheme) {
+			return fmt.Errorf("%q is no http, https or tftp URL", text)
+		}
+		return nil
+	}
+	if !isRelative(text) {
+		return fmt.Errorf("%q is no file within files_dir/firmware", text)
+	}
+	if !isImage(text) && strings.Trim(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_") != "" {
+		return fmt.Errorf("%q is neither a version, such as 10.1.215.13, nor the name of an image, nor a URL", text)
+	}
+	return nil
+}
+
+func isImage(name string) bool {
+	return slices.Contains(imageSuffixes, strings.ToLower(path.Ext(name)))
+}
+
+// image tells where the image of a target is: a file of files_dir/firmware, or
+// elsewhere.
+func (m Model) targetImage(text string) (name, elsewhere string) {
+	switch {
+	case strings.Contains(text, "://"):
+		return "", text
+	case isImage(text):
+		return text, ""
+	}
+	return m.imageName(text), ""
+}
+
+// firmware decides what a phone of the model that runs version, "" if unknown,
+// is told: the URL of an image, or the reason why it gets none. A URL that does
+// not exist would stop the phone with a question to its user.
+func (m Model) firmwareAnswer(text, version string, server Server, hasFile func(string) bool) (imageURL, none string) {
+	if text == "" {
+		return "", "no firmware is configured for " + m.Name
+	}
+	name, imageURL := m.targetImage(text)
+	wanted := path.Base(name)
+	if name == "" {
+		u, err := url.Parse(imageURL)
+		if err != nil {
+			return "", "the firmware's URL cannot be read"
+		}
+		wanted = path.Base(u.Path)
+	}
+	if version != "" && strings.EqualFold(wanted, path.Base(m.imageName(version))) {
+		return "", "the phone runs the wanted firmware, " + text
+	}
+	if name == "" {
+		return imageURL, ""
+	}
+	if hasFile != nil && !hasFile("firmware/"+name) {
+		return "", fmt.Sprintf("firmware/%s is not among the files", name)
+	}
+	return server.URL + escapePath(Path{Kind: Firmware, Name: name}), ""
+}
+
+// maxTFTPImage is what the phones' loaders can count in blocks of 512 bytes.
+const maxTFTPImage = 512 * 65535
+
+func (l *loader) checkTarget(rng hcl.Range, text string) {
+	if err := checkTarget(text); err != nil {
+		l.fail(rng, "Invalid firmware", "%s.", capital(err.Error()))
+	}
+}
+
+// checkImage warns of an image that the phones will not get. Nothing is said
+// where the model has to be learned first.
+func (l *loader) checkImage(rng hcl.Range, text, model string) {
+	m, ok := l.set.Model(model)
+	if !ok {
+		return
+	}
+	name, _ := m.targetImage(text)
+	if name == "" || !isRelative(name) {
+		return
+	}
+	if stem, _, ok := strings.Cut(path.Base(name), "-"); ok && checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name) {
+		l.warn(rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+	}
+	info, ok := l.stat(rng, "firmware/"+name)
+	if ok && info.Size() > maxTFTPImage && l.set.scheme(m) == "tftp" {
+		l.warn(rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
+	}
+}
+
+// stat looks for a file that a document will name, and warns where it is missing.
+func (l *loader) stat(rng hcl.Range, name string) (os.FileInfo, bool) {
+	if l.cfg.Appliance.FilesDir == "" {
+		return nil, false
+	}
+	full := filepath.Join(l.cfg.Appliance.FilesDir, filepath.FromSlash(name))
+	info, err := os.Stat(full)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		l.warn(rng, "Missing file", "There is no %s. Until it is there, phones go without it.", full)
+	case err != nil:
+		l.warn(rng, "Missing file", "Reading %s: %v.", full, err)
+	}
+	return info, err == nil
+}

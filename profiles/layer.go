@@ -1,0 +1,148 @@
+package profiles
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// source is where a value was written, kept with every value so that warnings
+// and explanations can point at it.
+type source struct {
+	layer string // "profile desk", "phone anna"
+	rng   hcl.Range
+}
+
+// value is a text for a phone; a secret one is masked wherever it is shown.
+type value struct {
+	text   string
+	secret bool
+}
+
+// noIndex is the index of a setting that has none.
+const noIndex = -1
+
+// setting is one line of <phone-settings>.
+type setting struct {
+	name   string
+	index  int // noIndex, or from 0
+	perm   string
+	value  value
+	weak   bool // follows from another word: gives way to any layer that says it itself
+	source source
+}
+
+// key is one function key.
+type key struct {
+	index       int
+	action      string // "line", "blf", …: the first word of the element's text
+	value       value  // the rest of it
+	context     string
+	label       value
+	shortLabel  value
+	defaultText value
+	longPress   value
+	perm        string
+	source      source
+}
+
+// contact is one entry of the phone book.
+type contact struct {
+	name, firstName, lastName, number value
+	numberType, kind, context         string
+	source                            source
+}
+
+// template is one line of the dial plan.
+type template struct {
+	match         string
+	timeout       string // seconds, or "" where not said
+	user, rewrite value
+	source        source
+}
+
+// language is a file of the phone's display or web pages.
+type language struct {
+	name   string
+	url    value
+	file   string // its path under files_dir, "" where it is elsewhere
+	source source
+}
+
+// layer is what one block says, or several of them merged, with every
+// expression evaluated.
+type layer struct {
+	settings  []setting
+	keys      []key
+	contacts  []contact
+	templates []template
+	gui, web  []language
+}
+
+// over lays l upon weaker layers: what l says wins, by setting and index, by
+// key, by the name of a contact, by the match of a template, by language. Order
+// is that of first appearance.
+func (l layer) over(weaker layer) layer {
+	return layer{
+		settings:  overSettings(weaker.settings, l.settings),
+		keys:      overBy(weaker.keys, l.keys, func(k key) int { return k.index }),
+		contacts:  overContacts(weaker.contacts, l.contacts),
+		templates: overBy(weaker.templates, l.templates, func(t template) string { return t.match }),
+		gui:       overBy(weaker.gui, l.gui, languageName),
+		web:       overBy(weaker.web, l.web, languageName),
+	}
+}
+
+func languageName(l language) string { return l.name }
+
+// overBy replaces the items of weak that have an item of strong with the same
+// identity, in place, and appends the rest of strong. Neither slice changes.
+func overBy[T any, K comparable](weak, strong []T, identity func(T) K) []T {
+	if len(weak) == 0 {
+		return strong
+	}
+	if len(strong) == 0 {
+		return weak
+	}
+	merged := slices.Clone(weak)
+	at := make(map[K]int, len(weak))
+	for i, item := range weak {
+		at[identity(item)] = i
+	}
+	for _, item := range strong {
+		if i, ok := at[identity(item)]; ok {
+			merged[i] = item
+		} else {
+			merged = append(merged, item)
+		}
+	}
+	return merged
+}
+
+// settingID is what the phone tells settings apart by.
+type settingID struct {
+	name  string
+	index int
+}
+
+func (s setting) id() settingID { return settingID{s.name, s.index} }
+
+func overSettings(weak, strong []setting) []setting {
+	said := map[settingID]bool{}
+	for _, s := range weak {
+		said[s.id()] = true
+	}
+	strong = slices.DeleteFunc(slices.Clone(strong), func(s setting) bool { return s.weak && said[s.id()] })
+	return overBy(weak, strong, setting.id)
+}
+
+// overContacts differs from overBy in that a person may have several entries
+// in one layer: all of a name go when a stronger layer has the name.
+func overContacts(weak, strong []contact) []contact {
+	named := make(map[string]bool, len(strong))
+	for _, c := range strong {
+		named[c.name.text] = true
+	}
+	kept := slices.DeleteFunc(slices.Clone(weak), func(c contact) bool { return named[c.name.text] })
+	return append(kept, strong...)
+}

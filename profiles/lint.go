@@ -1,0 +1,56 @@
+package profiles
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// lint warns of what the maker asks not to provision.
+type lint struct {
+	l    *loader
+	seen map[hcl.Range]bool
+}
+
+func newLint(l *loader) *lint { return &lint{l: l, seen: map[hcl.Range]bool{}} }
+
+// Settings that are not for provisioning, from the mass deployment guide
+// (slide 9) and from the field.
+var (
+	networkSettings = []string{"dhcp", "dns_domain", "dns_server1", "dns_server2", "gateway", "ip_adr", "netmask"}
+	updateSettings  = []string{"firmware", "firmware_uxm", "update_filename", "update_host_b", "update_host_f", "update_server"}
+	innerSettings   = []string{"mac", "reboot_after_nr", "reset_settings", "sip_port", "watch_arp_cache"}
+)
+
+func (t *lint) layer(l layer) {
+	for _, s := range l.settings {
+		t.setting(s)
+	}
+	for _, language := range slices.Concat(l.gui, l.web) {
+		if language.file != "" {
+			t.l.stat(language.source.rng, language.file)
+		}
+	}
+}
+
+func (t *lint) setting(s setting) {
+	if t.seen[s.source.rng] {
+		return
+	}
+	t.seen[s.source.rng] = true
+	warn := func(summary, detail string) { t.l.warn(s.source.rng, summary, detail, s.name) }
+	switch {
+	case len(t.l.cfg.Networks) > 0 && slices.Contains(networkSettings, s.name):
+		warn("Network setting beside DHCP", "%s comes to the phone by DHCP from this appliance. Set here, it outlives what the network block says. Take it out.")
+	case slices.Contains(updateSettings, s.name):
+		warn("Firmware setting", "%s makes the phone load an image past firmware_status. Use firmware = \"…\" in a model, profile or phone.")
+	case slices.Contains(innerSettings, s.name):
+		warn("Internal setting", "%s is the phone's own business, and the maker asks not to provision it. Take it out.")
+	case s.name == "setting_server":
+		warn("Setting server outside a redirect", "%s sends the phone elsewhere at its next start. Use redirect = \"…\" in its phone block if that is meant.")
+	case s.name == "phone_type":
+		warn("Setting that breaks provisioning", "With %s set the phone asks for file names that do not exist. Take it out.")
+	case s.name == "admin_mode" && textFlag(s.perm) == "&":
+		warn("Admin locked out", "%s is read-only with this flag, so nobody can log in as admin at the phone. Use perm = \"RW\".")
+	}
+}

@@ -1,0 +1,223 @@
+package profiles
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"dialtone/internal/mac"
+)
+
+// Kind says which document or file a path means.
+type Kind int
+
+// The kinds, with the path of each. T is a model ("snomD785"), M a MAC of
+// twelve digits.
+const (
+	ModelContainer Kind = iota + 1 // /T.htm
+	PhoneContainer                 // /T-M.htm
+	General                        // /T/general.xml
+	Own                            // /T/M.xml
+	GUILanguages                   // /gui-lang.xml and /T/gui-lang.xml
+	WebLanguages                   // /web-lang.xml and /T/web-lang.xml
+	FirmwareStatus                 // /T/firmware.xml, /T-firmware.htm and the older /T/T-firmware.htm
+	MACContainer                   // /M.xml, /?mac=M and /settings.php?mac=M
+	Firmware                       // /firmware/NAME
+	File                           // /files/PATH
+)
+
+// Path is a request path that was understood.
+type Path struct {
+	Kind  Kind
+	Model string   // as it was asked for; "" where the path names none
+	MAC   mac.Addr // of Own, PhoneContainer and MACContainer
+	Name  string   // of Firmware and File: what follows the folder, verbatim and so not to be trusted
+}
+
+// ParsePath reads the path of a request, over whatever protocol it came. Case
+// and the spelling of a MAC carry no meaning, nor do leading slashes. The text
+// of an error is the reason for a 404, written for whoever reads it there.
+func ParsePath(path, rawQuery string) (Path, error) {
+	name := strings.TrimLeft(path, "/")
+	if rest, ok := cutPrefixFold(name, "firmware/"); ok {
+		return parseFile(Firmware, rest)
+	}
+	if rest, ok := cutPrefixFold(name, "files/"); ok {
+		return parseFile(File, rest)
+	}
+	if len(name) > 200 {
+		return Path{}, fmt.Errorf("no document has a name of %d bytes", len(name))
+	}
+	if strings.Contains(name, "{mac}") || strings.Contains(strings.ToLower(name), "%7bmac%7d") {
+		return Path{}, fmt.Errorf("the phone left {mac} in %q as it stands: give it the setting server without a path, it adds the names itself", name)
+	}
+	if model, file, ok := strings.Cut(name, "/"); ok {
+		return parseModelFile(model, file)
+	}
+	switch strings.ToLower(name) {
+	case "", "settings.php":
+		return parseQuery(name, rawQuery)
+	case "gui-lang.xml":
+		return Path{Kind: GUILanguages}, nil
+	case "web-lang.xml":
+		return Path{Kind: WebLanguages}, nil
+	}
+	if stem, ok := cutSuffixFold(name, ".htm"); ok {
+		return parseTop(stem)
+	}
+	if stem, ok := cutSuffixFold(name, ".xml"); ok {
+		m, err := mac.Parse(stem)
+		if err != nil {
+			return Path{}, fmt.Errorf("no document is called %q, and it is no phone's container: %w", name, err)
+		}
+		return Path{Kind: MACContainer, MAC: m}, nil
+	}
+	return Path{}, fmt.Errorf("no document is called %q: phones ask for MODEL.htm and MODEL-MAC.htm", name)
+}
+
+func parseFile(kind Kind, name string) (Path, error) {
+	if name == "" {
+		return Path{}, fmt.Errorf("a folder has no listing: name a file in it")
+	}
+	return Path{Kind: kind, Name: name}, nil
+}
+
+// parseTop reads what stands before .htm at the root: T, T-M or T-firmware.
+func parseTop(stem string) (Path, error) {
+	model, rest, dashed := strings.Cut(stem, "-")
+	if err := checkModelName(model); err != nil {
+		return Path{}, err
+	}
+	switch {
+	case !dashed:
+		return Path{Kind: ModelContainer, Model: model}, nil
+	case strings.EqualFold(rest, "firmware"):
+		return Path{Kind: FirmwareStatus, Model: model}, nil
+	}
+	m, err := mac.Parse(rest)
+	if err != nil {
+		return Path{}, fmt.Errorf("no document is called %q: %w", stem+".htm", err)
+	}
+	return Path{Kind: PhoneContainer, Model: model, MAC: m}, nil
+}
+
+// parseModelFile reads T/file.
+func parseModelFile(model, file string) (Path, error) {
+	if err := checkModelName(model); err != nil {
+		return Path{}, err
+	}
+	switch strings.ToLower(file) {
+	case "general.xml":
+		return Path{Kind: General, Model: model}, nil
+	case "gui-lang.xml":
+		return Path{Kind: GUILanguages, Model: model}, nil
+	case "web-lang.xml":
+		return Path{Kind: WebLanguages, Model: model}, nil
+	case "firmware.xml", strings.ToLower(model) + "-firmware.htm":
+		return Path{Kind: FirmwareStatus, Model: model}, nil
+	}
+	if stem, ok := cutSuffixFold(file, ".xml"); ok {
+		if m, err := mac.Parse(stem); err == nil {
+			return Path{Kind: Own, Model: model, MAC: m}, nil
+		}
+	}
+	return Path{}, fmt.Errorf("no document of %s is called %q: there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml", model, file)
+}
+
+// parseQuery reads mac=M, the one parameter that a setting server of the
+// {mac} kind is given.
+func parseQuery(name, rawQuery string) (Path, error) {
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if !strings.EqualFold(key, "mac") {
+			continue
+		}
+		if s, err := url.QueryUnescape(value); err == nil {
+			value = s
+		}
+		m, err := mac.Parse(value)
+		if err != nil {
+			return Path{}, fmt.Errorf("the query names no phone: %w", err)
+		}
+		return Path{Kind: MACContainer, MAC: m}, nil
+	}
+	if name == "" {
+		return Path{}, fmt.Errorf("nothing is at the root: phones ask for MODEL.htm and MODEL-MAC.htm, or for ?mac=MAC")
+	}
+	return Path{}, fmt.Errorf("%s needs ?mac=MAC", name)
+}
+
+// String gives the path as the container files link it; ParsePath reads it
+// back to the same Path.
+func (p Path) String() string {
+	switch p.Kind {
+	case ModelContainer:
+		return "/" + p.Model + ".htm"
+	case PhoneContainer:
+		return "/" + p.Model + "-" + p.MAC.Hex() + ".htm"
+	case General:
+		return "/" + p.Model + "/general.xml"
+	case Own:
+		return "/" + p.Model + "/" + p.MAC.Hex() + ".xml"
+	case GUILanguages:
+		return p.folder() + "gui-lang.xml"
+	case WebLanguages:
+		return p.folder() + "web-lang.xml"
+	case FirmwareStatus:
+		return "/" + p.Model + "/firmware.xml"
+	case MACContainer:
+		return "/" + p.MAC.Hex() + ".xml"
+	case Firmware:
+		return "/firmware/" + p.Name
+	case File:
+		return "/files/" + p.Name
+	}
+	return ""
+}
+
+func (p Path) folder() string {
+	if p.Model == "" {
+		return "/"
+	}
+	return "/" + p.Model + "/"
+}
+
+// maxModelName bounds what a client can name: "snom" and 28 more.
+const maxModelName = 32
+
+// checkModelName reports whether s can be a model: "snom" in any case and at
+// least one more ASCII letter or digit. It holds for models that the catalogue
+// has never heard of.
+func checkModelName(s string) error {
+	rest, ok := cutPrefixFold(s, "snom")
+	if !ok || rest == "" || len(s) > maxModelName || alnumPrefix(rest) != rest {
+		return fmt.Errorf("%.40q is no model: models look like snomD785", s)
+	}
+	return nil
+}
+
+// alnumPrefix gives the leading ASCII letters and digits of s.
+func alnumPrefix(s string) string {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < '0' || '9' < c) && (c < 'A' || 'Z' < c) && (c < 'a' || 'z' < c) {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+func cutSuffixFold(s, suffix string) (string, bool) {
+	n := len(s) - len(suffix)
+	if n < 0 || !strings.EqualFold(s[n:], suffix) {
+		return s, false
+	}
+	return s[:n], true
+}

@@ -1,0 +1,290 @@
+package profiles
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"dialtone/internal/config"
+	"dialtone/internal/mac"
+)
+
+// Phone is a phone that the configuration names.
+type Phone struct {
+	MAC       mac.Addr
+	Name      string // any text; see HostName
+	Model     string // canonical; "" where it is left to be learned
+	Address   netip.Addr
+	Firmware  string // target: its own, its profile's, or its model's; "" for none
+	Profile   string
+	Extension string // the user of its first identity that has one
+	Redirect  string // URL of another setting server, "" for a phone of ours
+}
+
+// phone is a Phone with what its documents are made of.
+type phone struct {
+	Phone
+	block  *phoneBlock
+	each   cty.Value // NilVal outside of phones blocks
+	object cty.Value
+	where  string // for messages: "phone anna"
+	rng    hcl.Range
+}
+
+// phoneBlock is a phone block, or a phones block with all its rows.
+type phoneBlock struct {
+	body  *body
+	attrs hcl.Attributes
+	rng   hcl.Range
+}
+
+var (
+	phoneWords   = []string{"name", "model", "profile", "address", "firmware", "redirect"}
+	phoneSchema  = layerSchema(phoneWords...)
+	phonesSchema = layerSchema(append([]string{"for_each", "mac"}, phoneWords...)...)
+)
+
+// phonesOf decodes the phone and phones blocks. What they refer to has to be
+// loaded before.
+func (l *loader) phonesOf(blocks hcl.Blocks) {
+	named := map[string]hcl.Range{}
+	for _, b := range blocks {
+		switch b.Type {
+		case "phone":
+			l.phone(b)
+		case "phones":
+			if first, ok := named[b.Labels[0]]; ok {
+				l.fail(b.LabelRanges[0], "Duplicate phones", "There is a block of phones called %q already, at %s.", b.Labels[0], at(first))
+			}
+			named[b.Labels[0]] = b.DefRange
+			l.rows(b)
+		}
+	}
+}
+
+func (l *loader) newPhoneBlock(b *hcl.Block, schema *hcl.BodySchema) *phoneBlock {
+	body, diags := newBody(fmt.Sprintf("%s %s", b.Type, b.Labels[0]), b.Body, schema)
+	l.rep.Append(diags)
+	return &phoneBlock{body: body, attrs: header(b.Body, schema), rng: b.DefRange}
+}
+
+func (l *loader) phone(b *hcl.Block) {
+	block := l.newPhoneBlock(b, phoneSchema)
+	m, err := mac.Parse(b.Labels[0])
+	if err != nil {
+		l.fail(b.LabelRanges[0], "Invalid MAC address", "%s.", capital(err.Error()))
+		return
+	}
+	l.addPhone(&phone{Phone: Phone{MAC: m}, block: block, rng: b.LabelRanges[0]}, l.scope)
+}
+
+// rows makes a phone of every element of for_each.
+func (l *loader) rows(b *hcl.Block) {
+	block := l.newPhoneBlock(b, phonesSchema)
+	for _, name := range []string{"for_each", "mac"} {
+		if block.attrs[name] == nil {
+			l.fail(b.DefRange, "Missing required argument", "A phones block needs %s: for_each is the list, mac comes from each.value.", name)
+			return
+		}
+	}
+	forEach := block.attrs["for_each"].Expr
+	list, diags := forEach.Value(l.scope)
+	l.rep.Append(diags)
+	list, _ = list.Unmark()
+	if diags.HasErrors() || !list.IsKnown() {
+		return
+	}
+	if list.IsNull() || !list.CanIterateElements() {
+		l.fail(forEach.Range(), "Invalid for_each", "for_each takes a list, a set, a map or an object, as csvdecode(file(…)) gives it.")
+		return
+	}
+	n := 0
+	for it := list.ElementIterator(); it.Next(); {
+		n++
+		key, value := it.Element()
+		each := cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})
+		ctx := child(l.scope, map[string]cty.Value{"each": each})
+		p := &phone{block: block, each: each, rng: block.attrs["mac"].Expr.Range()}
+		p.where = fmt.Sprintf("element %d of phones %q", n, b.Labels[0])
+		text := l.header(p, ctx, "mac")
+		if text == "" {
+			l.fail(p.rng, "Missing MAC address", "Each phone needs its MAC; this is %s.", p.where)
+			continue
+		}
+		var err error
+		if p.MAC, err = mac.Parse(text); err != nil {
+			l.fail(p.rng, "Invalid MAC address", "%s; this is %s.", capital(err.Error()), p.where)
+			continue
+		}
+		l.addPhone(p, ctx)
+	}
+}
+
+// header evaluates an attribute of the phone's block itself: a text, "" where it
+// is absent or wrong.
+func (l *loader) header(p *phone, ctx *hcl.EvalContext, name string) string {
+	a := p.block.attrs[name]
+	if a == nil {
+		return ""
+	}
+	e := evaluator{ctx: ctx, of: p.where}
+	text := e.open(p.block.attrs, name, "")
+	l.rep.Append(e.diags)
+	return text
+}
+
+// addPhone evaluates the header of a phone and checks it against the rest of
+// the configuration. The phone is kept whatever is wrong with it, so that its
+// layers are checked too.
+func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
+	p.Name = l.header(p, ctx, "name")
+	if p.Name == "" {
+		p.Name = p.MAC.Hex()
+	}
+	p.where = "phone " + p.Name
+	p.Profile = l.header(p, ctx, "profile")
+	p.Redirect = l.header(p, ctx, "redirect")
+	if model := l.header(p, ctx, "model"); model != "" {
+		m, ok := l.set.Model(model)
+		if !ok {
+			l.fail(p.at("model"), "Invalid model", "%q is no model: models look like snomD785. This is the value for %s.", model, p.where)
+		}
+		p.Model = m.Name
+	}
+	if _, ok := l.set.profiles[p.Profile]; !ok && p.Profile != "" {
+		l.unknownProfile(p.at("profile"), p.Profile)
+	}
+	p.Firmware = l.header(p, ctx, "firmware")
+	if p.Firmware != "" {
+		l.checkTarget(p.at("firmware"), p.Firmware)
+		l.checkImage(p.at("firmware"), p.Firmware, p.Model)
+	} else if t := l.set.targetOf(p.Profile, p.Model); t.text != "" {
+		p.Firmware = t.text
+		l.checkImage(t.rng, t.text, p.Model)
+	}
+	l.address(p, ctx)
+	l.redirect(p)
+
+	if first, ok := l.macs[p.MAC]; ok {
+		l.fail(p.rng, "Duplicate MAC address", "%s is described already, at %s. This is %s.", p.MAC, at(first), p.where)
+		return
+	}
+	l.macs[p.MAC] = p.rng
+	if first, ok := l.names[strings.ToLower(p.Name)]; ok {
+		l.fail(p.at("name"), "Duplicate phone name", "Another phone is called %q already, at %s. A name is the phone's host name too.", p.Name, at(first))
+	}
+	l.names[strings.ToLower(p.Name)] = p.at("name")
+	l.set.phones = append(l.set.phones, p)
+	l.set.byMAC[p.MAC] = p
+}
+
+// at gives the place of an attribute of the header, or of the phone.
+func (p *phone) at(name string) hcl.Range {
+	if a := p.block.attrs[name]; a != nil {
+		return a.Expr.Range()
+	}
+	return p.rng
+}
+
+// address reads the reserved address, and checks that it is free and ours to give.
+func (l *loader) address(p *phone, ctx *hcl.EvalContext) {
+	text := l.header(p, ctx, "address")
+	if text == "" {
+		return
+	}
+	rng := p.at("address")
+	a, err := netip.ParseAddr(text)
+	if err != nil || !a.Is4() {
+		l.fail(rng, "Invalid address", "%q is no IPv4 address. This is the value for %s.", text, p.where)
+		return
+	}
+	p.Address = a
+	if len(l.cfg.Networks) == 0 {
+		l.warn(rng, "Address without a network", "No network block leases addresses, so nothing gives %s to %s.", a, p.where)
+		return
+	}
+	network, ok := l.cfg.NetworkOf(a)
+	if !ok {
+		l.fail(rng, "Address outside its subnet", "No network has %s, which is for %s.", a, p.where)
+		return
+	}
+	if network.Subnet.Bits() < 31 && (a == network.Subnet.Masked().Addr() || a == broadcast(network.Subnet)) {
+		l.fail(rng, "Address outside its subnet", "%s is the network's own or its broadcast address, so it cannot be for %s.", a, p.where)
+		return
+	}
+	if owner, ok := l.addresses[a]; ok {
+		l.fail(rng, "Reservation of a taken address", "%s is for %s, but it belongs to %s.", a, p.where, owner)
+		return
+	}
+	l.addresses[a] = fmt.Sprintf("%s (%s)", p.where, at(rng))
+}
+
+func broadcast(subnet netip.Prefix) netip.Addr {
+	b := subnet.Masked().Addr().As4()
+	for i := subnet.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// redirect checks that a redirected phone has nothing else to be set to.
+func (l *loader) redirect(p *phone) {
+	if p.Redirect == "" {
+		return
+	}
+	rng := p.at("redirect")
+	u, err := url.Parse(p.Redirect)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "tftp"}, u.Scheme) {
+		l.fail(rng, "Invalid URL", "redirect takes an http, https or tftp URL, not %q.", p.Redirect)
+	}
+	if p.block.body.static == nil || !p.block.body.static.isEmpty() || p.Profile != "" || p.block.attrs["firmware"] != nil {
+		l.fail(rng, "Redirect beside settings", "%s gets nothing but the other setting server's URL. Take out redirect, or its profile, firmware and blocks.", capital(p.where))
+	}
+}
+
+func (b *block) isEmpty() bool {
+	return len(b.settings)+len(b.identities)+len(b.keys)+len(b.contacts)+len(b.templates)+len(b.languages) == 0
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// extension finds the user of the first identity that has one, before the phones
+// are known to each other.
+func (l *loader) extension(p *phone) cty.Value {
+	object := p.Phone.object()
+	delete(object, "extension")
+	ctx := child(l.scope, map[string]cty.Value{
+		"phone": cty.ObjectVal(object), "phones": cty.DynamicVal, "server": l.server.object(),
+	})
+	if p.each != cty.NilVal {
+		ctx.Variables["each"] = p.each
+	}
+	b, _ := p.block.body.block(ctx) // what is wrong with it, the evaluation of the layer says
+	var first *indexed
+	for i, id := range b.identities {
+		if id.attrs["user"] != nil && (first == nil || id.index < first.index) {
+			first = &b.identities[i]
+		}
+	}
+	if first == nil {
+		return cty.StringVal("")
+	}
+	e := evaluator{ctx: ctx, of: p.where}
+	v, _ := e.text(first.attrs, "user")
+	l.rep.Append(e.diags)
+	if v.secret {
+		return cty.StringVal(v.text).Mark(config.Secret)
+	}
+	p.Extension = v.text
+	return cty.StringVal(v.text)
+}

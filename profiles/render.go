@@ -1,0 +1,421 @@
+package profiles
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"dialtone/internal/mac"
+)
+
+// Request asks for a document.
+type Request struct {
+	Path    Path
+	MAC     mac.Addr // who asks, zero where nobody can tell
+	Model   string   // of the phone that asks, where the path names none; "" if unknown
+	Server  Server
+	Version string // of the firmware that asks, from its User-Agent; "" if unknown
+	Reveal  bool   // write secrets out instead of masking them
+	// HasFile reports whether files_dir has a file, named with slashes. Nil
+	// means that every file is there.
+	HasFile func(name string) bool
+}
+
+// Document is the answer to a Request.
+type Document struct {
+	Body        []byte // not to be changed
+	ContentType string
+	Own         mac.Addr // the one phone that may have it; zero for anyone
+	Path        Path     // in canonical spelling
+	Secret      bool     // there are secrets in it, masked or not
+}
+
+// NotFound says why there is no document.
+type NotFound struct{ Reason string }
+
+func (e *NotFound) Error() string { return e.Reason }
+
+func notFound(format string, args ...any) error { return &NotFound{fmt.Sprintf(format, args...)} }
+
+// documentKey is everything that a document depends on.
+type documentKey struct {
+	path     Path
+	model    string // of a MACContainer, whose path names none
+	server   Server
+	format   Format
+	reveal   bool
+	redirect string // URL, "" for a document of ours
+	image    string // URL of a FirmwareStatus
+	none     string // or the reason why it has none
+}
+
+// Render makes a document, the same bytes each time. The error is a *NotFound.
+func (s *Set) Render(r Request) (Document, error) {
+	key, err := s.documentKey(r)
+	if err != nil {
+		return Document{}, err
+	}
+	if d, ok := s.documents.get(key); ok {
+		return d, nil
+	}
+	d, err := s.document(key)
+	if err != nil {
+		return Document{}, err
+	}
+	s.documents.put(key, d, len(d.Body)+len(key.server.URL)+512)
+	return d, nil
+}
+
+// documentKey decides what the answer will be.
+func (s *Set) documentKey(r Request) (documentKey, error) {
+	key := documentKey{path: r.Path, server: r.Server, reveal: r.Reveal}
+	who := r.Path.MAC
+	if who.IsZero() {
+		who = r.MAC
+	}
+	p := s.byMAC[who]
+	model, err := s.modelFor(r, p)
+	if err != nil {
+		return key, err
+	}
+	if key.path.Model != "" {
+		key.path.Model = model.Name
+	}
+	if model.Format == Text || readsTextOnly(r.Version) {
+		key.format = Text
+	}
+	switch key.path.Kind {
+	case Firmware, File:
+		return key, notFound("%s is a file, not a document", key.path)
+	case FirmwareStatus:
+		if p != nil && p.Redirect != "" {
+			key.none = "the phone is sent to another setting server"
+			return key, nil
+		}
+		key.image, key.none = model.firmwareAnswer(s.wanted(p, model), r.Version, r.Server, r.HasFile)
+		return key, nil
+	}
+	if p != nil && p.Redirect != "" {
+		// Whatever it asks for, so that no setting of ours stays behind.
+		key.redirect, key.path.MAC = p.Redirect, p.MAC
+		return key, nil
+	}
+	switch key.path.Kind {
+	case Own, PhoneContainer:
+		if p == nil {
+			return key, notFound("%s is not in the configuration: add a block such as phone %q { name = \"…\" }, and reload",
+				r.Path.MAC, r.Path.MAC.Hex())
+		}
+	case MACContainer:
+		key.model = model.Name
+	}
+	return key, nil
+}
+
+// modelFor finds the model whose documents are asked for.
+func (s *Set) modelFor(r Request, p *phone) (Model, error) {
+	name := r.Path.Model
+	if name == "" && p != nil {
+		name = p.Model
+	}
+	if name == "" {
+		name = r.Model
+	}
+	if name == "" && r.Path.Kind == MACContainer {
+		name = ModelHint(r.Path.MAC)
+	}
+	m, ok := s.Model(name)
+	switch {
+	case ok:
+		return m, nil
+	case r.Path.Kind == GUILanguages || r.Path.Kind == WebLanguages:
+		return Model{}, nil
+	case name != "":
+		return m, notFound("%q is no model: models look like snomD785", name)
+	}
+	return m, notFound("the model of %s is not known: set model in its phone block, or let it ask for MODEL.htm", r.Path.MAC)
+}
+
+// wanted is the firmware that the phone, if it is known, should run.
+func (s *Set) wanted(p *phone, m Model) string {
+	switch {
+	case p == nil:
+		return s.targetOf("", m.Name).text
+	case p.Firmware == "":
+		return s.targetOf(p.Profile, m.Name).text
+	}
+	return p.Firmware
+}
+
+// readsTextOnly reports whether a firmware is older than V7, which brought XML.
+func readsTextOnly(version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && 0 < n && n < 7
+}
+
+// document makes the document that a key describes.
+func (s *Set) document(k documentKey) (Document, error) {
+	d := Document{Path: k.path}
+	var err error
+	if k.format == Text {
+		err = s.text(k, &d)
+	} else {
+		err = s.xml(k, &d)
+	}
+	return d, err
+}
+
+// redirection is all that a phone of another setting server is told.
+func redirection(url string) layer {
+	return layer{settings: []setting{{name: "setting_server", index: noIndex, perm: "RW", value: value{text: url}}}}
+}
+
+func (s *Set) xml(k documentKey, d *Document) error {
+	w := newXML(k.reveal)
+	m, _ := s.Model(k.path.Model)
+	link := func(kind Kind, model string) string {
+		return k.server.URL + Path{Kind: kind, Model: model, MAC: k.path.MAC}.String()
+	}
+	switch kind := k.path.Kind; {
+	case k.redirect != "":
+		w.settings(redirection(k.redirect))
+		d.Own = k.path.MAC
+	case kind == ModelContainer, kind == MACContainer:
+		if kind == MACContainer {
+			m, _ = s.Model(k.model)
+		}
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		links := []string{link(General, m.Name)}
+		folder := "" // of the languages: the model's where it differs from all others
+		if general.ownLanguages || m.Scheme != "" {
+			folder = m.Name
+		}
+		if len(general.gui) > 0 {
+			links = append(links, link(GUILanguages, folder))
+		}
+		if len(general.web) > 0 {
+			links = append(links, link(WebLanguages, folder))
+		}
+		if _, ok := s.byMAC[k.path.MAC]; ok && kind == MACContainer {
+			links = append(links, link(Own, m.Name))
+		}
+		w.container(links)
+	case kind == PhoneContainer:
+		// Never settings: a phone loads linked files after both containers, so
+		// that general.xml would win over them.
+		w.container([]string{link(Own, m.Name)})
+	case kind == General:
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		w.settings(general.layer)
+	case kind == Own:
+		own, err := s.wholeOwn(m, k)
+		if err != nil {
+			return err
+		}
+		w.settings(own)
+		d.Own = k.path.MAC
+	case kind == GUILanguages, kind == WebLanguages:
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		tag, list := "gui-languages", general.gui
+		if kind == WebLanguages {
+			tag, list = "web-languages", general.web
+		}
+		if len(list) == 0 {
+			return notFound("no languages are configured: see the languages block of the default profile")
+		}
+		w.languages(tag, list)
+	case kind == FirmwareStatus:
+		w.firmware(k.image, k.none)
+	}
+	d.Body, d.ContentType, d.Secret = w.b.Bytes(), "text/xml; charset=utf-8", w.secret
+	return nil
+}
+
+// text makes the documents of firmware V3 to V6. It reads no containers of the
+// new kind, so that each of the two files that it asks for has the settings itself.
+func (s *Set) text(k documentKey, d *Document) error {
+	w := newText(k.reveal)
+	m, _ := s.Model(k.path.Model)
+	switch kind := k.path.Kind; {
+	case k.redirect != "":
+		w.settings(redirection(k.redirect))
+		d.Own = k.path.MAC
+	case kind == ModelContainer, kind == General:
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		w.settings(general.layer)
+	case kind == PhoneContainer, kind == Own:
+		own, err := s.wholeOwn(m, k)
+		if err != nil {
+			return err
+		}
+		w.settings(own)
+		d.Own = k.path.MAC
+	case kind == MACContainer:
+		m, _ = s.Model(k.model)
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		merged := general.layer
+		if p, ok := s.byMAC[k.path.MAC]; ok {
+			own, diags := s.ownLayer(p, m.Name, k.server)
+			if diags.HasErrors() {
+				return notFound("the settings cannot be made: %v", diags)
+			}
+			merged = own.over(merged)
+			d.Own = k.path.MAC
+		}
+		w.settings(merged)
+	case kind == GUILanguages, kind == WebLanguages:
+		return notFound("firmware before V7 reads no language files")
+	case kind == FirmwareStatus:
+		w.firmware(k.image, k.none)
+	}
+	d.Body, d.ContentType, d.Secret = w.bytes(), "text/plain; charset=utf-8", w.secret
+	return nil
+}
+
+// layerKey is what a general layer depends on.
+type layerKey struct {
+	model  string
+	server Server
+}
+
+// generalLayer is the general file of a model, from all its layers.
+type generalLayer struct {
+	layer
+	ownLanguages bool // the model changes what the default profile says of them
+}
+
+// generalLayer evaluates what all phones of a model share; the zero Model has
+// the layers that all models share.
+func (s *Set) generalLayer(m Model, server Server) (generalLayer, error) {
+	key := layerKey{m.Name, server}
+	if g, ok := s.layers.get(key); ok {
+		return g, nil
+	}
+	base, diags := s.baseLayer(server)
+	if m.Name != "" {
+		ctx := s.context(server, map[string]cty.Value{"model": cty.StringVal(m.Name)})
+		builtin, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(s.builtin)
+		diags = append(diags, more...)
+		base = base.over(builtin)
+	}
+	g := generalLayer{layer: base}
+	if b := s.models[strings.ToLower(m.Name)]; b != nil {
+		own, more := s.evaluateModel(b, server)
+		diags = append(diags, more...)
+		g.layer = own.over(base)
+		g.ownLanguages = len(own.gui)+len(own.web) > 0
+	}
+	if diags.HasErrors() {
+		return g, notFound("the general settings cannot be made: %v", diags)
+	}
+	s.layers.put(key, g, 1)
+	return g, nil
+}
+
+func (s *Set) context(server Server, vars map[string]cty.Value) *hcl.EvalContext {
+	vars["server"] = server.object()
+	return child(s.scope, vars)
+}
+
+// generalContext is that of the layers which are of no phone. While the
+// configuration is loaded, a mention of one is reported on its own.
+func (s *Set) generalContext(server Server) *hcl.EvalContext {
+	return s.context(server, map[string]cty.Value{"phone": unknownPhone()})
+}
+
+// baseLayer evaluates the default profile.
+func (s *Set) baseLayer(server Server) (layer, hcl.Diagnostics) {
+	var base layer
+	var diags hcl.Diagnostics
+	ctx := s.generalContext(server)
+	for _, p := range s.general {
+		l, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(p.body)
+		diags = append(diags, more...)
+		base = l.over(base)
+	}
+	return base, diags
+}
+
+func (s *Set) evaluateModel(b *modelBlock, server Server) (layer, hcl.Diagnostics) {
+	return evaluator{ctx: s.generalContext(server), server: server, general: true}.evaluate(b.body)
+}
+
+// ownLayer evaluates what the phone's own layers say, for a phone that turned
+// out to be of the given model; "" leaves unknown what the configuration does
+// not say.
+func (s *Set) ownLayer(p *phone, model string, server Server) (layer, hcl.Diagnostics) {
+	object := p.object
+	if p.Model == "" {
+		object = s.learned(p, model)
+	}
+	e := evaluator{ctx: s.context(server, map[string]cty.Value{"phone": object}), server: server, of: p.where}
+	var own layer
+	var diags hcl.Diagnostics
+	for _, profile := range s.ownChain(p.Profile) {
+		l, more := e.evaluate(profile.body)
+		diags = append(diags, more...)
+		own = l.over(own)
+	}
+	if p.each != cty.NilVal {
+		e.ctx = child(e.ctx, map[string]cty.Value{"each": p.each})
+	}
+	l, more := e.evaluate(p.block.body)
+	return l.over(own), append(diags, more...)
+}
+
+// learned is the phone's object once it has said which model it is.
+func (s *Set) learned(p *phone, model string) cty.Value {
+	object := p.object.AsValueMap()
+	if model == "" {
+		object["model"] = cty.UnknownVal(cty.String)
+		return cty.ObjectVal(object)
+	}
+	object["model"] = cty.StringVal(model)
+	if p.Firmware == "" {
+		object["firmware"] = cty.StringVal(s.targetOf(p.Profile, model).text)
+	}
+	return cty.ObjectVal(object)
+}
+
+// wholeOwn gives the file of one phone. The phone book and the dial plan replace
+// on the phone what general.xml brought, so that they come with what it holds.
+func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
+	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m.Name, k.server)
+	if diags.HasErrors() {
+		return own, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
+	}
+	if len(own.contacts)+len(own.templates) == 0 {
+		return own, nil
+	}
+	general, err := s.generalLayer(m, k.server)
+	if err != nil {
+		return own, err
+	}
+	merged := own.over(general.layer)
+	if len(own.contacts) > 0 {
+		own.contacts = merged.contacts
+	}
+	if len(own.templates) > 0 {
+		own.templates = merged.templates
+	}
+	return own, nil
+}

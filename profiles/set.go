@@ -1,0 +1,474 @@
+// Package profiles turns the profiles, models and phones of a configuration
+// into an immutable Set, and a Set into the documents that phones fetch.
+//
+// What a document says comes from layers, weakest first: what the program
+// ships, the default profile, the model, the phone's profile with those that it
+// extends, the phone. The first three make the general file of a model, the
+// others the file of one phone.
+package profiles
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"dialtone/internal/config"
+	"dialtone/internal/mac"
+)
+
+// Set is everything that phones can be told. It does not change, and may be
+// used by many goroutines.
+type Set struct {
+	cfg      *config.Config
+	scope    *hcl.EvalContext // functions, local and phones
+	builtin  *body
+	models   map[string]*modelBlock // by lower-case name
+	profiles map[string]*profile
+	general  []*profile // the default profile after those that it extends
+	phones   []*phone
+	byMAC    map[mac.Addr]*phone
+
+	layers    *cache[layerKey, generalLayer]
+	documents *cache[documentKey, Document]
+}
+
+// profile is a profile block.
+type profile struct {
+	name     string
+	body     *body
+	extends  string
+	isBase   bool // default = true
+	firmware target
+	rng      hcl.Range // the label
+	extendsR hcl.Range
+}
+
+// modelBlock is a model block.
+type modelBlock struct {
+	Model
+	body     *body
+	firmware target
+	rng      hcl.Range
+}
+
+// Server is the appliance as one phone reaches it.
+type Server struct {
+	URL     string // "http://192.168.50.1": no slash at the end, the port only where it is not the scheme's
+	Address netip.Addr
+	Domain  string // of the network that has the address
+}
+
+//go:embed builtin/general.hcl
+var builtinGeneral []byte
+
+var (
+	profileSchema = layerSchema("default", "extends", "firmware")
+	modelSchema   = layerSchema("firmware", "scheme", "format")
+)
+
+// loader is a Set under construction.
+type loader struct {
+	cfg       *config.Config
+	rep       *config.Report
+	set       *Set
+	scope     *hcl.EvalContext // functions and local
+	server    Server           // one that stands for those of the requests to come
+	macs      map[mac.Addr]hcl.Range
+	names     map[string]hcl.Range
+	addresses map[netip.Addr]string
+}
+
+func (l *loader) fail(rng hcl.Range, summary, detail string, args ...any) {
+	l.rep.Append(hcl.Diagnostics{errorAt(rng, summary, detail, args...)})
+}
+
+func (l *loader) warn(rng hcl.Range, summary, detail string, args ...any) {
+	l.rep.Append(hcl.Diagnostics{warningAt(rng, summary, detail, args...)})
+}
+
+// The caches hold the documents of some thousand phones, and the general layers
+// of the models that are about. Both are small beside what a flood of requests
+// for made-up models could fill.
+const (
+	documentBytes = 16 << 20
+	layerCount    = 256
+)
+
+// Load builds a Set. Everything is evaluated once, for each model and each
+// phone, so that whatever is wrong is in rep now and not in a phone's answer
+// later. The Set is never nil, and not to be used if rep has errors.
+func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
+	functions := cfg.Functions()
+	functions["password"] = passwordFunction(passwords)
+	local, diags := localValues(cfg.Blocks, functions)
+	rep.Append(diags)
+
+	l := &loader{
+		cfg: cfg, rep: rep,
+		scope:     &hcl.EvalContext{Functions: functions, Variables: map[string]cty.Value{"local": local}},
+		macs:      map[mac.Addr]hcl.Range{},
+		names:     map[string]hcl.Range{},
+		addresses: map[netip.Addr]string{},
+		set: &Set{
+			cfg:       cfg,
+			models:    map[string]*modelBlock{},
+			profiles:  map[string]*profile{},
+			byMAC:     map[mac.Addr]*phone{},
+			layers:    newCache[layerKey, generalLayer](layerCount),
+			documents: newCache[documentKey, Document](documentBytes),
+		},
+	}
+	if _, err := builtinCatalogue(); err != nil {
+		rep.Append(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/models.csv"}, "Invalid model catalogue", "%v", err)})
+	}
+	l.loadBuiltin()
+	l.reserve()
+	for _, b := range cfg.Blocks {
+		switch b.Type {
+		case "profile":
+			l.profile(b)
+		case "model":
+			l.model(b)
+		}
+	}
+	l.chains()
+	l.server = l.set.Server("", l.exampleAddress())
+	l.phonesOf(cfg.Blocks)
+	l.phoneObjects()
+	l.evaluateAll()
+	return l.set
+}
+
+// exampleAddress stands for the address at which phones will reach the appliance.
+func (l *loader) exampleAddress() netip.Addr {
+	if len(l.cfg.Networks) > 0 && l.cfg.Networks[0].Subnet.IsValid() {
+		return l.cfg.Networks[0].Subnet.Masked().Addr().Next()
+	}
+	return netip.AddrFrom4([4]byte{192, 0, 2, 1}) // RFC 5737
+}
+
+func (l *loader) loadBuiltin() {
+	file, diags := hclsyntax.ParseConfig(builtinGeneral, "builtin/general.hcl", hcl.InitialPos)
+	l.rep.Append(diags)
+	var more hcl.Diagnostics
+	l.set.builtin, more = newBody("built in", file.Body, layerSchema())
+	l.rep.Append(more)
+}
+
+// reserve notes the addresses and MACs that are no phone's.
+func (l *loader) reserve() {
+	for _, n := range l.cfg.Networks {
+		for _, a := range n.Routers {
+			l.addresses[a] = "a router of network " + n.Name
+		}
+		for _, h := range n.Hosts {
+			l.macs[h.MAC] = h.DeclRange
+			l.addresses[h.Address] = fmt.Sprintf("host %s (%s)", h.MAC, at(h.DeclRange))
+		}
+	}
+}
+
+// word evaluates an attribute of a profile's or model's own block: a text, ""
+// where it is absent or wrong.
+func (l *loader) word(attrs hcl.Attributes, name string) string {
+	e := evaluator{ctx: l.scope}
+	text := e.open(attrs, name, "")
+	l.rep.Append(e.diags)
+	return text
+}
+
+func (l *loader) profile(b *hcl.Block) {
+	name := b.Labels[0]
+	body, diags := newBody("profile "+name, b.Body, profileSchema)
+	l.rep.Append(diags)
+	attrs := header(b.Body, profileSchema)
+	p := &profile{name: name, body: body, extends: l.word(attrs, "extends"), rng: b.LabelRanges[0]}
+	if a := attrs["extends"]; a != nil {
+		p.extendsR = a.Expr.Range()
+	}
+	if a := attrs["default"]; a != nil {
+		switch l.word(attrs, "default") {
+		case "on":
+			p.isBase = true
+		case "off":
+		default:
+			l.fail(a.Expr.Range(), "Wrong type of value", "default is true or false.")
+		}
+	}
+	p.firmware = l.firmwareWord(attrs)
+	if first, ok := l.set.profiles[name]; ok {
+		l.fail(p.rng, "Duplicate profile", "There is a profile called %q already, at %s.", name, at(first.rng))
+		return
+	}
+	l.set.profiles[name] = p
+	if p.isBase {
+		if len(l.set.general) > 0 {
+			l.fail(p.rng, "Second default profile", "Every phone has the profile %q already, at %s. Take out one default = true, or let one profile extend the other.",
+				l.set.general[0].name, at(l.set.general[0].rng))
+			return
+		}
+		l.set.general = []*profile{p}
+	}
+}
+
+func (l *loader) firmwareWord(attrs hcl.Attributes) target {
+	t := target{text: l.word(attrs, "firmware")}
+	if t.text == "" {
+		return target{}
+	}
+	t.rng = attrs["firmware"].Expr.Range()
+	l.checkTarget(t.rng, t.text)
+	return t
+}
+
+func (l *loader) model(b *hcl.Block) {
+	name := b.Labels[0]
+	m, ok := lookupBuiltin(name)
+	if !ok {
+		l.fail(b.LabelRanges[0], "Invalid model", "%q is no model: models look like snomD785.", name)
+		return
+	}
+	body, diags := newBody("model "+name, b.Body, modelSchema)
+	l.rep.Append(diags)
+	attrs := header(b.Body, modelSchema)
+	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0], firmware: l.firmwareWord(attrs)}
+	block.Firmware = block.firmware.text
+	block.Scheme = l.oneOf(attrs, "scheme", "http", "https", "tftp")
+	if format := l.oneOf(attrs, "format", "xml", "text"); format != "" {
+		block.Format, _ = parseFormat(format)
+	}
+	if first, ok := l.set.models[strings.ToLower(name)]; ok {
+		l.fail(block.rng, "Duplicate model", "The model %s is described already, at %s.", m.Name, at(first.rng))
+		return
+	}
+	l.set.models[strings.ToLower(name)] = block
+}
+
+func (l *loader) oneOf(attrs hcl.Attributes, name string, words ...string) string {
+	word := l.word(attrs, name)
+	if word != "" && !slices.Contains(words, word) {
+		l.fail(attrs[name].Expr.Range(), "Invalid "+name, "%s is one of %s, not %q.", name, strings.Join(words, ", "), word)
+		return ""
+	}
+	return word
+}
+
+func (l *loader) unknownProfile(rng hcl.Range, name string) {
+	if l.rep.Incomplete() {
+		return // it may stand where the parser could not read on
+	}
+	names := slices.Sorted(maps.Keys(l.set.profiles))
+	l.fail(rng, "Unknown profile", "There is no profile called %q.%s", name, didYouMean(name, names))
+}
+
+// chains checks what profiles extend: existing profiles, and never in a circle.
+// A link that is wrong is taken out, so that what is left can be followed.
+func (l *loader) chains() {
+	for _, name := range slices.Sorted(maps.Keys(l.set.profiles)) {
+		p := l.set.profiles[name]
+		if _, ok := l.set.profiles[p.extends]; !ok && p.extends != "" {
+			l.unknownProfile(p.extendsR, p.extends)
+			p.extends = ""
+		}
+		circle := []string{p.name}
+		for q := p; q.extends != ""; q = l.set.profiles[q.extends] {
+			circle = append(circle, q.extends)
+			if q.extends == p.name {
+				l.fail(p.extendsR, "Circle of extends", "These profiles extend one another: %s.", strings.Join(circle, " → "))
+				p.extends = ""
+				break
+			}
+			if len(circle) > len(l.set.profiles) {
+				break // a circle further on, which one of its own members reports
+			}
+		}
+	}
+	if len(l.set.general) > 0 {
+		l.set.general = l.set.chain(l.set.general[0].name)
+	}
+}
+
+// chain gives a profile after those that it extends.
+func (s *Set) chain(name string) []*profile {
+	var chain []*profile
+	for p := s.profiles[name]; p != nil; p = s.profiles[p.extends] {
+		chain = append(chain, p)
+	}
+	slices.Reverse(chain)
+	return chain
+}
+
+// ownChain leaves out of a chain what every phone has from the general file.
+func (s *Set) ownChain(name string) []*profile {
+	return slices.DeleteFunc(s.chain(name), func(p *profile) bool { return slices.Contains(s.general, p) })
+}
+
+// phoneObjects completes the scope with the list of all phones.
+func (l *loader) phoneObjects() {
+	objects := make([]cty.Value, len(l.set.phones))
+	for i, p := range l.set.phones {
+		extension := l.extension(p)
+		object := p.Phone.object()
+		object["extension"] = extension
+		p.object = cty.ObjectVal(object)
+		objects[i] = p.object
+	}
+	phones := cty.ListValEmpty(cty.Object(map[string]cty.Type{}))
+	if len(objects) > 0 {
+		phones = cty.ListVal(objects)
+	}
+	l.set.scope = child(l.scope, map[string]cty.Value{"phones": phones})
+}
+
+// evaluateAll tries every layer, and warns of what should not be in it.
+func (l *loader) evaluateAll() {
+	s := l.set
+	lint := newLint(l)
+	for _, p := range s.general {
+		l.refuseByPhone(p.body)
+	}
+	base, diags := s.baseLayer(l.server)
+	l.rep.Append(diags)
+	lint.layer(base)
+	for _, name := range slices.Sorted(maps.Keys(s.models)) {
+		b := s.models[name]
+		l.refuseByPhone(b.body)
+		l.checkImage(b.firmware.rng, b.firmware.text, b.Name)
+		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
+		l.rep.Append(diags)
+		lint.layer(layer)
+	}
+
+	used := map[*profile]bool{}
+	for _, p := range s.general {
+		used[p] = true
+	}
+	for _, p := range s.phones {
+		for _, profile := range s.ownChain(p.Profile) {
+			used[profile] = true
+		}
+		layer, diags := s.ownLayer(p, "", l.server)
+		l.rep.Append(diags)
+		lint.layer(layer)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
+		if p := s.profiles[name]; !used[p] {
+			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})
+			layer, diags := evaluator{ctx: ctx, server: l.server}.evaluate(p.body)
+			l.rep.Append(diags)
+			lint.layer(layer)
+		}
+	}
+}
+
+// refuseByPhone reports where a layer of the general file speaks of one phone.
+func (l *loader) refuseByPhone(b *body) {
+	syntax, ok := b.raw.(*hclsyntax.Body)
+	if !ok {
+		return
+	}
+	for _, block := range syntax.Blocks {
+		for _, t := range variables(block.Body) {
+			if t.RootName() == "phone" {
+				l.fail(t.SourceRange(), "Phone in a general document",
+					"%s makes the file that all phones of a model share, so it cannot ask which phone it is for. Move this to a profile that phones name.", capital(b.name))
+			}
+		}
+	}
+}
+
+func variables(b *hclsyntax.Body) []hcl.Traversal {
+	var all []hcl.Traversal
+	for _, a := range b.Attributes {
+		all = append(all, a.Expr.Variables()...)
+	}
+	for _, block := range b.Blocks {
+		all = append(all, variables(block.Body)...)
+	}
+	return all
+}
+
+// Server gives the appliance as a phone of the model reaches it at the given
+// address: the one place where the setting server's URL is made. model may be
+// "".
+func (s *Set) Server(model string, addr netip.Addr) Server {
+	m, _ := s.Model(model)
+	addr = addr.Unmap()
+	server := Server{Address: addr}
+	if n, ok := s.cfg.NetworkOf(addr); ok {
+		server.Domain = n.Domain
+	}
+	scheme := s.scheme(m)
+	port, usual := s.cfg.Provisioning.HTTPPort, 80
+	switch scheme {
+	case "https":
+		port, usual = 443, 443
+		if s.cfg.HTTPS != nil {
+			port = s.cfg.HTTPS.Port
+		}
+	case "tftp":
+		port, usual = s.cfg.Provisioning.TFTPPort, 69
+	}
+	host := addr.String()
+	switch {
+	case port != usual && port != 0:
+		host = net.JoinHostPort(host, strconv.Itoa(port))
+	case addr.Is6():
+		host = "[" + host + "]"
+	}
+	server.URL = scheme + "://" + host
+	return server
+}
+
+func (s *Set) scheme(m Model) string {
+	if m.Scheme != "" {
+		return m.Scheme
+	}
+	return s.cfg.Provisioning.Scheme
+}
+
+// SettingServer gives options 66 and 67 for a phone of the model that reaches
+// the appliance at addr. bootfile is "" where the model is not known: the phone
+// then adds the default names itself.
+func (s *Set) SettingServer(model string, addr netip.Addr) (tftpServerName, bootfile string) {
+	server := s.Server(model, addr)
+	if m, ok := s.Model(model); ok {
+		bootfile = m.Name + ".htm"
+	}
+	return server.URL, bootfile
+}
+
+// Model finds a model in any case: one of the configuration or the catalogue, or
+// a new one whose name looks like a Snom phone's.
+func (s *Set) Model(name string) (Model, bool) {
+	if b, ok := s.models[strings.ToLower(name)]; ok {
+		return b.Model, true
+	}
+	return lookupBuiltin(name)
+}
+
+// Phone finds a phone of the configuration.
+func (s *Set) Phone(m mac.Addr) (Phone, bool) {
+	if p, ok := s.byMAC[m]; ok {
+		return p.Phone, true
+	}
+	return Phone{}, false
+}
+
+// Phones lists the phones in the order of the configuration.
+func (s *Set) Phones() []Phone {
+	phones := make([]Phone, len(s.phones))
+	for i, p := range s.phones {
+		phones[i] = p.Phone
+	}
+	return phones
+}
