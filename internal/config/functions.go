@@ -38,7 +38,7 @@ func (c *Config) Functions() map[string]function.Function {
 		"ceil":            stdlib.CeilFunc,
 		"chomp":           stdlib.ChompFunc,
 		"chunklist":       stdlib.ChunklistFunc,
-		"coalesce":        stdlib.CoalesceFunc,
+		"coalesce":        coalesceFunction(),
 		"coalescelist":    stdlib.CoalesceListFunc,
 		"compact":         stdlib.CompactFunc,
 		"concat":          stdlib.ConcatFunc,
@@ -157,18 +157,36 @@ func predicate(param string, holds func(s, part string) bool) function.Function 
 	})
 }
 
-// lengthFunction counts elements and, in a string, characters.
-func lengthFunction() function.Function {
-	of := func(v cty.Value) function.Function {
-		if v.Type() == cty.String {
-			return stdlib.StrlenFunc
-		}
-		return stdlib.LengthFunc
+// coalesceFunction gives its first argument that is neither null nor "": an
+// empty cell of a table is "".
+func coalesceFunction() function.Function {
+	given := func(args []cty.Value) []cty.Value {
+		return slices.DeleteFunc(slices.Clone(args), func(v cty.Value) bool {
+			return v.Type() == cty.String && v.IsKnown() && !v.IsNull() && v.AsString() == ""
+		})
 	}
 	return function.New(&function.Spec{
-		Params: stdlib.LengthFunc.Params(),
-		Type:   func(args []cty.Value) (cty.Type, error) { return of(args[0]).ReturnTypeForValues(args) },
-		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return of(args[0]).Call(args) },
+		VarParam: stdlib.CoalesceFunc.VarParam(),
+		Type:     func(args []cty.Value) (cty.Type, error) { return stdlib.CoalesceFunc.ReturnTypeForValues(given(args)) },
+		Impl:     func(args []cty.Value, _ cty.Type) (cty.Value, error) { return stdlib.CoalesceFunc.Call(given(args)) },
+	})
+}
+
+// lengthFunction counts elements, attributes and, in a string, characters.
+func lengthFunction() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
+		Type:   function.StaticReturnType(cty.Number),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			v := args[0]
+			switch {
+			case v.Type() == cty.String:
+				return stdlib.Strlen(v)
+			case v.CanIterateElements():
+				return cty.NumberIntVal(int64(v.LengthInt())), nil
+			}
+			return cty.UnknownVal(cty.Number), function.NewArgErrorf(0, "a list, a map, an object or a text has a length")
+		},
 	})
 }
 
@@ -391,8 +409,10 @@ func shallowJSON(args []cty.Value) error {
 	for {
 		token, err := decoder.Token()
 		switch {
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && depth == 0:
 			return nil
+		case errors.Is(err, io.EOF):
+			return &callError{"Invalid JSON", "The text ends inside a value."}
 		case err != nil:
 			return &callError{"Invalid JSON", fmt.Sprintf("The text is no JSON: %v.", err)}
 		}

@@ -31,6 +31,14 @@ func guard(src []byte, name string) hcl.Diagnostics {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	var depth depthMeter
 	for _, token := range tokens {
+		if token.Type == hclsyntax.TokenNumberLit && hugeNumber(token.Bytes) {
+			return hcl.Diagnostics{{
+				Severity: hcl.DiagError,
+				Summary:  "Number too large",
+				Detail:   "Nothing takes a number of this size. If a text is meant, write it in quotes.",
+				Subject:  token.Range.Ptr(),
+			}}
+		}
 		if depth.add(token); depth.exceeded() {
 			return hcl.Diagnostics{{
 				Severity: hcl.DiagError,
@@ -52,6 +60,17 @@ func tooLarge(name string) hcl.Diagnostics {
 			"and read them with csvdecode(file(…)).", name, maxSource),
 		Subject: &hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos},
 	}}
+}
+
+// hugeNumber reports whether the digits of a number, written out, would be a
+// burden: 1e999999999 is short, and a gigabyte as text.
+func hugeNumber(literal []byte) bool {
+	const digits, exponentDigits = 300, 2
+	exponent := bytes.IndexAny(literal, "eE")
+	if exponent < 0 {
+		return len(literal) > digits
+	}
+	return exponent > digits || len(bytes.TrimLeft(literal[exponent+1:], "+-0")) > exponentDigits
 }
 
 // depthMeter follows how deep in brackets, templates and operators a sequence

@@ -70,6 +70,10 @@ func (r *Report) parse(src []byte, name string) *hclsyntax.Body {
 		diags = hints(diags, src)
 	}
 	r.Append(diags)
+	for _, d := range diags {
+		at := place(d)
+		r.broken[line{at.Filename, at.Start.Line}] = true
+	}
 	if file == nil {
 		return nil
 	}

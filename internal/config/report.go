@@ -19,15 +19,22 @@ type Report struct {
 	files    map[string]*hcl.File
 	errors   int
 	unparsed bool
+	broken   map[line]bool
+}
+
+// line is a line of a file.
+type line struct {
+	file   string
+	number int
 }
 
 func newReport() *Report {
-	return &Report{seen: make(map[string]bool), files: make(map[string]*hcl.File)}
+	return &Report{seen: make(map[string]bool), files: make(map[string]*hcl.File), broken: make(map[line]bool)}
 }
 
 // Append adds diagnostics. One that equals an earlier one in severity, summary
 // and place is left out: an expression that is evaluated for each phone is wrong
-// once.
+// once. So is one on a line that has a syntax error, as it follows from that.
 func (r *Report) Append(diags hcl.Diagnostics) {
 	for _, d := range diags {
 		d = r.refine(d)
@@ -37,7 +44,7 @@ func (r *Report) Append(diags hcl.Diagnostics) {
 		} else {
 			key += " " + d.Detail
 		}
-		if r.seen[key] {
+		if at := place(d); r.seen[key] || r.broken[line{at.Filename, at.Start.Line}] {
 			continue
 		}
 		r.seen[key] = true

@@ -1,0 +1,191 @@
+package config
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+const (
+	maxPort = 1<<16 - 1
+
+	defaultStateDir    = "/var/lib/dialtone"
+	defaultFilesDir    = "/srv/dialtone"
+	defaultAdminListen = "127.0.0.1:8067"
+)
+
+func (d *decoder) appliance(block *hcl.Block) {
+	a := &d.cfg.Appliance
+	a.StateDir, a.FilesDir = defaultStateDir, defaultFilesDir
+	if block == nil {
+		return
+	}
+	b := d.open(block, arguments("interface", "state_dir", "files_dir"))
+	a.Interface, _ = b.interfaceName()
+	a.StateDir, _ = b.path("state_dir", defaultStateDir)
+	a.FilesDir, _ = b.path("files_dir", defaultFilesDir)
+}
+
+func (d *decoder) provisioning(block *hcl.Block) {
+	p := &d.cfg.Provisioning
+	*p = Provisioning{Scheme: "http", Secrets: "lease", PnP: true, HTTPPort: 80, TFTPPort: 69}
+	if block == nil {
+		return
+	}
+	b := d.open(block, arguments("scheme", "secrets", "pnp", "http_port", "tftp_port"))
+	p.Scheme = b.oneOf("scheme", p.Scheme, "http", "https", "tftp")
+	p.Secrets = b.oneOf("secrets", p.Secrets, "lease", "certificate", "anyone")
+	p.PnP = b.boolean("pnp", p.PnP)
+	p.HTTPPort = b.integer("http_port", p.HTTPPort, 1, maxPort)
+	p.TFTPPort = b.integer("tftp_port", p.TFTPPort, 1, maxPort)
+
+	https := d.cfg.HTTPS
+	if d.rep.Incomplete() {
+		return
+	}
+	if p.Scheme == "https" && https == nil {
+		d.warn(b.Attributes["scheme"].Expr.Range(), "Missing https block", "Phones are sent to https, and there is no https block. "+
+			"Add one with the certificate and the key of this appliance.")
+	}
+	if p.Secrets == "certificate" && (https == nil || https.ClientCA == "") {
+		d.warn(b.Attributes["secrets"].Expr.Range(), "Missing client_ca", "Secrets go only to phones that show a certificate, and none can be checked: "+
+			"name the certificates of the phones' maker as client_ca in the https block. Until then no phone gets its own file.")
+	}
+	if https != nil && https.Port == p.HTTPPort {
+		d.fail(block.DefRange, "Port used twice", "Port %d is given for HTTP and for HTTPS. Change http_port here or port in the https block.", p.HTTPPort)
+	}
+}
+
+func (d *decoder) https(block *hcl.Block) {
+	if block == nil {
+		return
+	}
+	b := d.open(block, arguments("certificate", "key", "client_ca", "port"))
+	d.cfg.HTTPS = &HTTPS{
+		Certificate: b.existing("certificate"),
+		Key:         b.existing("key"),
+		ClientCA:    b.existing("client_ca"),
+		Port:        b.integer("port", 443, 1, maxPort),
+	}
+	if certificate, key := b.Attributes["certificate"], b.Attributes["key"]; (certificate == nil) != (key == nil) {
+		d.fail(block.DefRange, "Incomplete certificate", "certificate and key belong together. Give both, or neither for a certificate of the appliance's own making.")
+	}
+}
+
+// existing reads the path of a file that must be there.
+func (b body) existing(name string) string {
+	path, at := b.path(name, "")
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("it is no regular file")
+	}
+	if err != nil {
+		b.d.fail(at, "Missing file", "%s: reading %s: %v. Paths are relative to the folder of the configuration.", name, path, reason(err))
+	}
+	return path
+}
+
+func (d *decoder) dns(block *hcl.Block) {
+	if block == nil {
+		return
+	}
+	b := d.open(block, with(arguments("forwarders", "hold"), "record", "name"))
+	d.cfg.DNS = &DNS{}
+	forwarders, _ := b.list("forwarders")
+	for _, e := range forwarders {
+		s, ok := d.text(e)
+		if !ok {
+			continue
+		}
+		ap, err := parseEndpoint(s, 53)
+		if err == nil && (ap.Addr().IsUnspecified() || ap.Addr().IsMulticast()) {
+			err = fmt.Errorf("%s is not the address of a server", s)
+		}
+		if err != nil {
+			d.fail(e.at(), "Invalid address", "forwarders: %v.", err)
+			continue
+		}
+		d.cfg.DNS.Forwarders = append(d.cfg.DNS.Forwarders, ap)
+	}
+	hold, _ := b.list("hold")
+	for _, e := range hold {
+		if name, ok := d.domain(e); ok {
+			d.cfg.DNS.Hold = append(d.cfg.DNS.Hold, name)
+		}
+	}
+	given := make(map[string]hcl.Range)
+	for _, block := range b.ofType("record") {
+		if r, ok := d.record(block, given); ok {
+			d.cfg.DNS.Records = append(d.cfg.DNS.Records, r)
+		}
+	}
+}
+
+func (d *decoder) record(block *hcl.Block, given map[string]hcl.Range) (Record, bool) {
+	b := d.open(block, arguments("address", "addresses"))
+	at := block.LabelRanges[0]
+	r := Record{DeclRange: at}
+	var err error
+	if r.Name, err = parseDomain(block.Labels[0]); err != nil {
+		d.fail(at, "Invalid domain name", "%s.", sentence(err))
+		return r, false
+	}
+	if earlier, ok := given[r.Name]; ok {
+		d.fail(at, "Duplicate name", "The record %q was given at %s. Join the two: addresses = [ … ].", r.Name, d.place(earlier))
+		return r, false
+	}
+	given[r.Name] = at
+	if (b.Attributes["address"] == nil) == (b.Attributes["addresses"] == nil) {
+		d.fail(block.DefRange, "Invalid record", "Give the record either an address or a list: addresses = [ … ].")
+		return r, false
+	}
+	elements, _ := b.list("addresses")
+	if v, ok := b.get("address", false); ok {
+		elements = append(elements, v)
+	}
+	for _, e := range elements {
+		s, ok := d.text(e)
+		if !ok {
+			continue
+		}
+		ap, err := parseEndpoint(s, 0)
+		if err != nil || ap.Port() != 0 || ap.Addr().Zone() != "" {
+			d.fail(e.at(), "Invalid address", `%s: %q is no IP address; write it like "192.168.50.5".`, e.name, s)
+			continue
+		}
+		r.Addresses = append(r.Addresses, ap.Addr())
+	}
+	return r, len(r.Addresses) > 0
+}
+
+func (d *decoder) admin(block *hcl.Block) {
+	if block == nil {
+		return
+	}
+	b := d.open(block, arguments("listen", "password"))
+	a := &Admin{Listen: defaultAdminListen}
+	d.cfg.Admin = a
+	if v, ok := b.get("password", true); ok {
+		if a.Password, ok = d.text(v); ok && a.Password == "" {
+			d.fail(v.at(), "Empty password", "The password is empty. Write one, or leave it out and let the page listen on 127.0.0.1.")
+		}
+	}
+	s, at, ok := b.text("listen")
+	if !ok {
+		return
+	}
+	host, listen, err := parseListen(s)
+	if err != nil {
+		d.fail(at, "Invalid address", "listen: %v.", err)
+		return
+	}
+	a.Listen = listen
+	if !host.IsLoopback() && b.Attributes["password"] == nil {
+		d.fail(at, "Missing password", "The status page would be open to everyone who reaches %s. Set a password, "+
+			"or let it listen on 127.0.0.1.", s)
+	}
+}

@@ -1,0 +1,6 @@
+appliance {
+  interface = "eth0"
+}
+admin {
+  listen = ":8067" # ERROR: Missing password
+}

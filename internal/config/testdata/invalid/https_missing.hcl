@@ -1,0 +1,7 @@
+appliance {
+  interface = "eth0"
+}
+provisioning {
+  scheme  = "https"       # WARNING: Missing https block
+  secrets = "certificate" # WARNING: Missing client_ca
+}

@@ -1,0 +1,3 @@
+appliance {
+  interface = eth0 # ERROR: Unknown variable
+}
