@@ -182,6 +182,13 @@ func reason(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
 		return context.Cause(ctx).Error()
 	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		if dns.IsNotFound {
+			return "looking up " + dns.Name + ": no such host"
+		}
+		return "looking up " + dns.Name + ": no answer from a DNS server"
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		if op.Timeout() {

@@ -11,6 +11,7 @@ const (
 	ipv4Len     = 20
 	udpLen      = 8
 	etherIPv4   = 0x0800
+	etherARP    = 0x0806
 	protocolUDP = 17
 	serverPort  = 67
 	clientPort  = 68
@@ -48,6 +49,20 @@ func encodeFrame(from mac.Addr, payload []byte) []byte {
 	}
 	binary.BigEndian.PutUint16(udp[6:], check)
 	return b
+}
+
+// announcement is a gratuitous ARP request (RFC 5227 §2.3): address is at the
+// MAC of the interface. Servers that entered the phone's own MAC into their
+// neighbour table, to reach it before it had an address, learn the other.
+func announcement(at mac.Addr, address [4]byte) []byte {
+	b := make([]byte, 0, etherLen+28)
+	b = append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	b = append(b, at[:]...)
+	b = append(b, etherARP>>8, etherARP&0xff, 0, 1, etherIPv4>>8, etherIPv4&0xff, 6, 4, 0, 1)
+	b = append(b, at[:]...)
+	b = append(b, address[:]...)
+	b = append(b, 0, 0, 0, 0, 0, 0)
+	return append(b, address[:]...)
 }
 
 // decodeFrame gives the payload of an Ethernet frame that holds a whole UDP

@@ -29,7 +29,8 @@ type link interface {
 // rawLink reads and writes Ethernet frames. A server sends its OFFER to the
 // phone's MAC, which is not the interface's: only a raw socket sees it.
 type rawLink struct {
-	mac  mac.Addr
+	mac  mac.Addr // the phone's
+	at   mac.Addr // the interface's
 	conn *packet.Conn
 	buf  []byte
 }
@@ -51,7 +52,8 @@ func newRawLink(name string, m mac.Addr) (*rawLink, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("making %s promiscuous: %w", name, err)
 	}
-	return &rawLink{mac: m, conn: conn, buf: make([]byte, 64<<10)}, nil
+	at, _ := mac.FromBytes(ifi.HardwareAddr) // zero on what is no Ethernet
+	return &rawLink{mac: m, at: at, conn: conn, buf: make([]byte, 64<<10)}, nil
 }
 
 // replyFilter lets through the frames that hold a message for one phone:
@@ -78,9 +80,16 @@ func replyFilter(m mac.Addr) []bpf.Instruction {
 	}
 }
 
-func (l *rawLink) send(message []byte) error {
+func (l *rawLink) send(message []byte) error { return l.write(encodeFrame(l.mac, message)) }
+
+// announce tells everyone which MAC the leased address is at.
+func (l *rawLink) announce(address netip.Addr) error {
+	return l.write(announcement(l.at, address.As4()))
+}
+
+func (l *rawLink) write(frame []byte) error {
 	everyone := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	if _, err := l.conn.WriteTo(encodeFrame(l.mac, message), &packet.Addr{HardwareAddr: everyone}); err != nil {
+	if _, err := l.conn.WriteTo(frame, &packet.Addr{HardwareAddr: everyone}); err != nil {
 		return fmt.Errorf("sending a frame: %w", err)
 	}
 	return nil
@@ -155,7 +164,8 @@ func (l *udpLink) close() { _ = l.conn.Close() }
 // table of its own, used for what is sent from that address alone: a hundred
 // phones can share one interface, and the machine's own routes stay as they
 // are. The address is a /32, since removing the first address of a prefix
-// takes the others of that prefix with it. undo removes all of it.
+// takes the others of that prefix with it. What a phone that was killed left
+// behind is taken over. undo removes all of it.
 func setAddress(name string, l *Lease) (undo func() error, err error) {
 	dev, err := netlink.LinkByName(name)
 	if err != nil {
@@ -178,7 +188,7 @@ func setAddress(name string, l *Lease) (undo func() error, err error) {
 	ip := net.IP(l.Address.AsSlice())
 	host := &net.IPNet{IP: ip, Mask: net.CIDRMask(32, 32)}
 	addr := &netlink.Addr{IPNet: host}
-	if err := netlink.AddrAdd(dev, addr); err != nil {
+	if err := netlink.AddrReplace(dev, addr); err != nil {
 		return undo, fmt.Errorf("setting address %s on %s: %w", l.Address, name, err)
 	}
 	steps = append(steps, func() error { return netlink.AddrDel(dev, addr) })
@@ -187,7 +197,7 @@ func setAddress(name string, l *Lease) (undo func() error, err error) {
 	table := int(four[0])<<24 | int(four[1])<<16 | int(four[2])<<8 | int(four[3])
 	rule := netlink.NewRule()
 	rule.Family, rule.Src, rule.Table = netlink.FAMILY_V4, host, table
-	if err := netlink.RuleAdd(rule); err != nil {
+	if err := netlink.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
 		return undo, fmt.Errorf("adding a routing rule for %s: %w", l.Address, err)
 	}
 	steps = append(steps, func() error { return netlink.RuleDel(rule) })
@@ -203,7 +213,7 @@ func setAddress(name string, l *Lease) (undo func() error, err error) {
 		})
 	}
 	for _, r := range routes {
-		if err := netlink.RouteAdd(r); err != nil {
+		if err := netlink.RouteReplace(r); err != nil {
 			return undo, fmt.Errorf("adding route %v for %s: %w", r.Dst, l.Address, err)
 		}
 		steps = append(steps, func() error { return netlink.RouteDel(r) })

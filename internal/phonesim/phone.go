@@ -157,6 +157,9 @@ func (p *Phone) Acquire(ctx context.Context) error {
 		return permission(err)
 	}
 	p.lease, p.undo = lease, undo
+	if err := raw.announce(lease.Address); err != nil {
+		return err
+	}
 	p.cfg.Event(Event{Kind: Addressed, What: lease.Subnet().String(), Detail: "for " + (time.Duration(lease.LeaseSeconds) * time.Second).String()})
 	return p.inform(ctx)
 }

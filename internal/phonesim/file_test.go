@@ -1,0 +1,183 @@
+package phonesim
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestApplyFile applies the files of each archive in order and compares what
+// the phone is then set to, or the errors, with its last part.
+func TestApplyFile(t *testing.T) {
+	t.Parallel()
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("no archives: %v", err)
+	}
+	for _, name := range archives {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &State{}
+			var said strings.Builder
+			for i, f := range archive.Files {
+				if f.Name == "want" {
+					archive.Files = archive.Files[:i]
+					break
+				}
+				file, err := s.ApplyFile(f.Data)
+				if err != nil {
+					said.WriteString(f.Name + ": error: " + err.Error() + "\n")
+				}
+				for _, n := range file.Notes {
+					said.WriteString(f.Name + ": note: " + n + "\n")
+				}
+				for _, l := range append(file.Links, file.Images...) {
+					said.WriteString(f.Name + ": " + file.Root + ": " + l + "\n")
+				}
+			}
+			b, err := json.MarshalIndent(s, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := said.String() + string(b) + "\n"
+			if *update {
+				archive.Files = append(archive.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			whole, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := whole.Files[len(whole.Files)-1]
+			if want.Name != "want" {
+				t.Fatal("the archive ends without a part want")
+			}
+			if d := cmp.Diff(string(want.Data), got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestReadFileRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ body, want string }{
+		"not closed":     {`<?xml version="1.0"?><settings><phone-settings>`, "malformed XML: XML syntax error on line 1: unexpected EOF"},
+		"stray end tag":  {`<settings></phone-settings></settings>`, "malformed XML: XML syntax error on line 1: element <settings> closed by </phone-settings>"},
+		"raw ampersand":  {`<settings><phone-settings><a perm="">x & y</a></phone-settings></settings>`, "malformed XML: XML syntax error on line 1: invalid character entity & (no semicolon)"},
+		"raw less-than":  {`<settings><phone-settings><a perm="">x < y</a></phone-settings></settings>`, "malformed XML: XML syntax error on line 1: expected element name after <"},
+		"control":        {"<settings><phone-settings><a perm=\"\">\x01</a></phone-settings></settings>", "malformed XML: XML syntax error on line 1: illegal character code U+0001"},
+		"not UTF-8":      {"<settings><phone-settings><a perm=\"\">\xfc</a></phone-settings></settings>", "malformed XML: XML syntax error on line 1: invalid UTF-8"},
+		"two roots":      {`<settings/><settings/>`, "malformed XML: a second root element <settings>"},
+		"text behind":    {`<settings/>oops`, "malformed XML: text outside the root element"},
+		"attribute":      {`<setting-files><file url="a" url="b"/></setting-files>`, "malformed XML: <file> has the attribute url twice"},
+		"too deep":       {strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40), "elements nested deeper than 32"},
+		"a web page":     {`<!DOCTYPE html><html><body>404</body></html>`, "no phone knows the element <html>"},
+		"unknown child":  {`<settings><dial-plan/></settings>`, "no phone knows the element <dial-plan>"},
+		"idx of setting": {`<phone-settings><user_name idx="one" perm="">x</user_name></phone-settings>`, `the setting user_name has the idx "one", which is no number`},
+		"idx of key":     {`<functionKeys><fkey perm="">line</fkey></functionKeys>`, `a function key has the idx "", which is no number`},
+	} {
+		before := State{Settings: []Setting{{Name: "language", Value: "English"}}}
+		after := before
+		_, err := after.ApplyFile([]byte(c.body))
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s: error %v, want %s", name, err, c.want)
+		}
+		if d := cmp.Diff(before, after); d != "" {
+			t.Errorf("%s: a dropped file changed the phone (-before +after):\n%s", name, d)
+		}
+	}
+}
+
+func TestReadFileEmpty(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", " \r\n", "\ufeff", "<!-- nothing for you -->", `<?xml version="1.0"?><!-- nothing -->`} {
+		f, err := ReadFile([]byte(body))
+		if err != nil {
+			t.Errorf("ReadFile(%q): %v", body, err)
+		}
+		if d := cmp.Diff(File{}, f); d != "" {
+			t.Errorf("ReadFile(%q) (-want +got):\n%s", body, d)
+		}
+	}
+}
+
+// A value that the user set on the phone stays where the flag is "!" alone.
+func TestPerm(t *testing.T) {
+	t.Parallel()
+	for perm, want := range map[string]string{
+		"!": "of the user", "": "of the file", "RW": "of the file", "$": "of the file", "R": "of the file", "&amp;": "of the file", " ": "of the file",
+	} {
+		s := State{Settings: []Setting{{Name: "language", Value: "of the user", Changed: true}}}
+		file := `<phone-settings><language perm="` + perm + `">of the file</language></phone-settings>`
+		if _, err := s.ApplyFile([]byte(file)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Setting("language"); got != want {
+			t.Errorf("perm %q: the value is the one %s, want the one %s", perm, got, want)
+		}
+		fresh := State{}
+		if _, err := fresh.ApplyFile([]byte(file)); err != nil {
+			t.Fatal(err)
+		}
+		if got := fresh.Setting("language"); got != "of the file" {
+			t.Errorf("perm %q on a fresh phone: %q", perm, got)
+		}
+	}
+}
+
+func FuzzReadFile(f *testing.F) {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range archives {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			f.Add(file.Data)
+		}
+	}
+	f.Add([]byte("<settings><phone-settings><a idx='99999999999999999999'/></phone-settings></settings>"))
+	f.Add([]byte("fkey9999: line\nfkey_context99999: active\nuser_name99999999999999999999!: x\n"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var once, twice State
+		file, err := once.ApplyFile(body)
+		if err != nil && (len(once.Settings)+len(once.Keys)+len(once.Phonebook)+len(once.Dialplan) > 0) {
+			t.Error("a dropped file changed the phone")
+		}
+		if len(once.Settings) > len(file.Settings) {
+			t.Errorf("%d settings of %d", len(once.Settings), len(file.Settings))
+		}
+		for range 2 {
+			if _, again := twice.ApplyFile(body); (again == nil) != (err == nil) {
+				t.Errorf("first %v, then %v", err, again)
+			}
+		}
+		// Index, context and numbers may make one entry of a book say
+		// something else the second time; settings and keys may not.
+		if d := cmp.Diff(once.Settings, twice.Settings); d != "" {
+			t.Errorf("applying a file twice changes settings (-once +twice):\n%s", d)
+		}
+		if d := cmp.Diff(once.Keys, twice.Keys); d != "" {
+			t.Errorf("applying a file twice changes keys (-once +twice):\n%s", d)
+		}
+	})
+}
