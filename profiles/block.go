@@ -192,7 +192,7 @@ const (
 
 func (b *block) decodeIdentity(inner *hcl.Block) hcl.Diagnostics {
 	content, diags := inner.Body.Content(identitySchema)
-	id := indexed{attrs: content.Attributes, rng: inner.DefRange}
+	id := indexed{attrs: content.Attributes, rng: inner.LabelRanges[0]}
 	id.index, diags = label(inner, 1, maxIdentity, diags)
 	for _, s := range content.Blocks {
 		attrs, more := anyAttributes(s.Body)
@@ -200,7 +200,7 @@ func (b *block) decodeIdentity(inner *hcl.Block) hcl.Diagnostics {
 		id.settings = append(id.settings, attrs...)
 	}
 	if first, ok := find(b.identities, id.index); ok {
-		return append(diags, errorAt(inner.DefRange, "Duplicate identity",
+		return append(diags, errorAt(inner.LabelRanges[0], "Duplicate identity",
 			"Identity %d of this layer is described already, at %s.", id.index, at(first.rng)))
 	}
 	b.identities = append(b.identities, id)
@@ -209,10 +209,10 @@ func (b *block) decodeIdentity(inner *hcl.Block) hcl.Diagnostics {
 
 func (b *block) decodeKey(inner *hcl.Block) hcl.Diagnostics {
 	content, diags := inner.Body.Content(keySchema)
-	k := indexed{attrs: content.Attributes, rng: inner.DefRange}
+	k := indexed{attrs: content.Attributes, rng: inner.LabelRanges[0]}
 	k.index, diags = label(inner, 0, maxKey, diags)
 	if first, ok := find(b.keys, k.index); ok {
-		return append(diags, errorAt(inner.DefRange, "Duplicate key",
+		return append(diags, errorAt(inner.LabelRanges[0], "Duplicate key",
 			"Key %d of this layer is described already, at %s.", k.index, at(first.rng)))
 	}
 	b.keys = append(b.keys, k)

@@ -62,12 +62,24 @@ func (e *evaluator) fail(rng hcl.Range, summary, detail string, args ...any) {
 	e.diags = append(e.diags, d)
 }
 
+// failed adds what an evaluation has to say, and for which phone.
+func (e *evaluator) failed(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		if e.of != "" {
+			named := *d
+			named.Detail += " This is the value for " + e.of + "."
+			d = &named
+		}
+		e.diags = append(e.diags, d)
+	}
+}
+
 func (e *evaluator) source(rng hcl.Range) source { return source{e.layer, rng} }
 
 // eval gives the value of an expression, and whether there is one.
 func (e *evaluator) eval(expr hcl.Expression) (cty.Value, bool) {
 	v, diags := expr.Value(e.ctx)
-	e.diags = append(e.diags, diags...)
+	e.failed(diags)
 	return v, !diags.HasErrors()
 }
 
@@ -313,7 +325,7 @@ func (e *evaluator) identity(id indexed) {
 			}
 			v = v.Mark(config.Secret)
 		}
-		e.diags = append(e.diags, diags...)
+		e.failed(diags)
 		if diags.HasErrors() {
 			continue
 		}
@@ -406,6 +418,12 @@ func (e *evaluator) template(b named) {
 }
 
 func (e *evaluator) languages(attrs hcl.Attributes) {
+	for _, a := range attrs {
+		if !e.general {
+			e.fail(a.NameRange, "Languages of one phone", "Phones load languages with their general file. Move this to the default profile or to a model.")
+			return
+		}
+	}
 	e.out.gui = e.languageFiles(e.out.gui, attrs["gui"])
 	e.out.web = e.languageFiles(e.out.web, attrs["web"])
 }

@@ -20,13 +20,19 @@ type target struct {
 	rng  hcl.Range
 }
 
-// targetOf gives the firmware of a phone that names none itself: that of its
-// profile or of those that it extends, else of its model, else of the default
-// profile.
-func (s *Set) targetOf(profile, model string) target {
-	for _, p := range slices.Backward(s.ownChain(profile)) {
-		if p.firmware.text != "" {
-			return p.firmware
+// wanted is the firmware that a phone of the model should run: the phone's own,
+// else that of its profile or of those that it extends, else of the model, else
+// of the default profile. p is nil for a phone that the configuration does not
+// name.
+func (s *Set) wanted(p *phone, model string) target {
+	if p != nil && p.firmware.text != "" {
+		return p.firmware
+	}
+	if p != nil {
+		for _, profile := range slices.Backward(s.ownChain(p.Profile)) {
+			if profile.firmware.text != "" {
+				return profile.firmware
+			}
 		}
 	}
 	if b := s.models[strings.ToLower(model)]; b != nil && b.firmware.text != "" {
@@ -64,7 +70,7 @@ func isImage(name string) bool {
 	return slices.Contains(imageSuffixes, strings.ToLower(path.Ext(name)))
 }
 
-// image tells where the image of a target is: a file of files_dir/firmware, or
+// targetImage tells where the image of a target is: a file of files_dir/firmware, or
 // elsewhere.
 func (m Model) targetImage(text string) (name, elsewhere string) {
 	switch {
@@ -76,7 +82,7 @@ func (m Model) targetImage(text string) (name, elsewhere string) {
 	return m.imageName(text), ""
 }
 
-// firmware decides what a phone of the model that runs version, "" if unknown,
+// firmwareAnswer decides what a phone of the model that runs version, "" if unknown,
 // is told: the URL of an image, or the reason why it gets none. A URL that does
 // not exist would stop the phone with a question to its user.
 func (m Model) firmwareAnswer(text, version string, server Server, hasFile func(string) bool) (imageURL, none string) {
@@ -107,29 +113,35 @@ func (m Model) firmwareAnswer(text, version string, server Server, hasFile func(
 // maxTFTPImage is what the phones' loaders can count in blocks of 512 bytes.
 const maxTFTPImage = 512 * 65535
 
-func (l *loader) checkTarget(rng hcl.Range, text string) {
+// target reads a firmware attribute, already evaluated to text.
+func (l *loader) target(text string, rng hcl.Range) target {
+	if text == "" {
+		return target{}
+	}
 	if err := checkTarget(text); err != nil {
 		l.fail(rng, "Invalid firmware", "%s.", capital(err.Error()))
+		return target{}
 	}
+	return target{text, rng}
 }
 
 // checkImage warns of an image that the phones will not get. Nothing is said
 // where the model has to be learned first.
-func (l *loader) checkImage(rng hcl.Range, text, model string) {
+func (l *loader) checkImage(t target, model string) {
 	m, ok := l.set.Model(model)
-	if !ok {
+	if !ok || t.text == "" {
 		return
 	}
-	name, _ := m.targetImage(text)
-	if name == "" || !isRelative(name) {
+	name, _ := m.targetImage(t.text)
+	if name == "" {
 		return
 	}
 	if stem, _, ok := strings.Cut(path.Base(name), "-"); ok && checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name) {
-		l.warn(rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+		l.warn(t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
 	}
-	info, ok := l.stat(rng, "firmware/"+name)
+	info, ok := l.stat(t.rng, "firmware/"+name)
 	if ok && info.Size() > maxTFTPImage && l.set.scheme(m) == "tftp" {
-		l.warn(rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
+		l.warn(t.rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
 	}
 }
 

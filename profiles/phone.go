@@ -29,11 +29,12 @@ type Phone struct {
 // phone is a Phone with what its documents are made of.
 type phone struct {
 	Phone
-	block  *phoneBlock
-	each   cty.Value // NilVal outside of phones blocks
-	object cty.Value
-	where  string // for messages: "phone anna"
-	rng    hcl.Range
+	block    *phoneBlock
+	each     cty.Value // NilVal outside of phones blocks
+	object   cty.Value
+	firmware target // of its own block
+	where    string // for messages: "phone anna"
+	rng      hcl.Range
 }
 
 // phoneBlock is a phone block, or a phones block with all its rows.
@@ -159,14 +160,10 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	if _, ok := l.set.profiles[p.Profile]; !ok && p.Profile != "" {
 		l.unknownProfile(p.at("profile"), p.Profile)
 	}
-	p.Firmware = l.header(p, ctx, "firmware")
-	if p.Firmware != "" {
-		l.checkTarget(p.at("firmware"), p.Firmware)
-		l.checkImage(p.at("firmware"), p.Firmware, p.Model)
-	} else if t := l.set.targetOf(p.Profile, p.Model); t.text != "" {
-		p.Firmware = t.text
-		l.checkImage(t.rng, t.text, p.Model)
-	}
+	p.firmware = l.target(l.header(p, ctx, "firmware"), p.at("firmware"))
+	wanted := l.set.wanted(p, p.Model)
+	p.Firmware = wanted.text
+	l.checkImage(wanted, p.Model)
 	l.address(p, ctx)
 	l.redirect(p)
 

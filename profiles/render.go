@@ -95,7 +95,7 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 			key.none = "the phone is sent to another setting server"
 			return key, nil
 		}
-		key.image, key.none = model.firmwareAnswer(s.wanted(p, model), r.Version, r.Server, r.HasFile)
+		key.image, key.none = model.firmwareAnswer(s.wanted(p, model.Name).text, r.Version, r.Server, r.HasFile)
 		return key, nil
 	}
 	if p != nil && p.Redirect != "" {
@@ -137,17 +137,6 @@ func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 		return m, notFound("%q is no model: models look like snomD785", name)
 	}
 	return m, notFound("the model of %s is not known: set model in its phone block, or let it ask for MODEL.htm", r.Path.MAC)
-}
-
-// wanted is the firmware that the phone, if it is known, should run.
-func (s *Set) wanted(p *phone, m Model) string {
-	switch {
-	case p == nil:
-		return s.targetOf("", m.Name).text
-	case p.Firmware == "":
-		return s.targetOf(p.Profile, m.Name).text
-	}
-	return p.Firmware
 }
 
 // readsTextOnly reports whether a firmware is older than V7, which brought XML.
@@ -390,9 +379,7 @@ func (s *Set) learned(p *phone, model string) cty.Value {
 		return cty.ObjectVal(object)
 	}
 	object["model"] = cty.StringVal(model)
-	if p.Firmware == "" {
-		object["firmware"] = cty.StringVal(s.targetOf(p.Profile, model).text)
-	}
+	object["firmware"] = cty.StringVal(s.wanted(p, model).text)
 	return cty.ObjectVal(object)
 }
 

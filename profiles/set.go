@@ -221,13 +221,11 @@ func (l *loader) profile(b *hcl.Block) {
 }
 
 func (l *loader) firmwareWord(attrs hcl.Attributes) target {
-	t := target{text: l.word(attrs, "firmware")}
-	if t.text == "" {
+	a := attrs["firmware"]
+	if a == nil {
 		return target{}
 	}
-	t.rng = attrs["firmware"].Expr.Range()
-	l.checkTarget(t.rng, t.text)
-	return t
+	return l.target(l.word(attrs, "firmware"), a.Expr.Range())
 }
 
 func (l *loader) model(b *hcl.Block) {
@@ -342,7 +340,7 @@ func (l *loader) evaluateAll() {
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
-		l.checkImage(b.firmware.rng, b.firmware.text, b.Name)
+		l.checkImage(b.firmware, b.Name)
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
 		l.rep.Append(diags)
 		lint.layer(layer)

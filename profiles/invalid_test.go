@@ -1,0 +1,98 @@
+package profiles
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/tools/txtar"
+
+	"dialtone/internal/config"
+)
+
+var expectation = regexp.MustCompile(`# (ERROR|WARNING): ([^#\n]*[^#\s])`)
+
+// TestInvalid loads testdata/invalid. Each line that is wrong says so itself, in
+// a comment "# ERROR: SUMMARY" or "# WARNING: SUMMARY"; what the admin reads is
+// in the .txt beside it. A .txtar has several files.
+func TestInvalid(t *testing.T) {
+	t.Parallel()
+	fixtures, err := filepath.Glob("testdata/invalid/*.*")
+	if err != nil || len(fixtures) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, name := range fixtures {
+		if filepath.Ext(name) == ".txt" {
+			continue
+		}
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			testInvalid(t, name)
+		})
+	}
+}
+
+func testInvalid(t *testing.T, name string) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []txtar.File{{Name: "dialtone.hcl", Data: text}}
+	if filepath.Ext(name) == ".txtar" {
+		files = txtar.Parse(text).Files
+	}
+	var want []string
+	for _, f := range files {
+		for i, line := range strings.Split(string(f.Data), "\n") {
+			for _, m := range expectation.FindAllStringSubmatch(line, -1) {
+				want = append(want, fmt.Sprintf("%s:%d %s: %s", f.Name, i+1, m[1], m[2]))
+			}
+		}
+	}
+	dir := writeFiles(t, files)
+	cfg, rep := config.Load(dir, config.Options{})
+	Load(cfg, fakePasswords{}, rep)
+	var got []string
+	for _, d := range rep.Diagnostics() {
+		severity := "ERROR"
+		if d.Severity == hcl.DiagWarning {
+			severity = "WARNING"
+		}
+		rng := hcl.Range{}
+		if d.Subject != nil {
+			rng = *d.Subject
+		}
+		got = append(got, fmt.Sprintf("%s:%d %s: %s", filepath.Base(rng.Filename), rng.Start.Line, severity, d.Summary))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("diagnostics (-want +got)\n%s", diff)
+	}
+
+	var report strings.Builder
+	if err := rep.Write(&report, false, 0); err != nil {
+		t.Fatal(err)
+	}
+	shown := strings.ReplaceAll(report.String(), dir+string(filepath.Separator), "")
+	golden := strings.TrimSuffix(name, filepath.Ext(name)) + ".txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(shown), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	wanted, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(wanted), shown); diff != "" {
+		t.Errorf("report (-want +got)\n%s", diff)
+	}
+}

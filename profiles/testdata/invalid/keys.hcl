@@ -1,0 +1,53 @@
+appliance {
+  interface = "eth0"
+  state_dir = "state"
+  files_dir = "files"
+}
+
+network "office" {
+  subnet  = "192.168.50.0/24"
+  range   = ["192.168.50.100", "192.168.50.199"]
+  routers = ["192.168.50.1"]
+  host "02:00:5e:10:00:01" {
+    address = "192.168.50.10"
+  }
+}
+
+profile "desk" {
+  key "1" {
+    type  = "bfl" # ERROR: Unknown key type
+    value = "sip:101@pbx.office.example"
+  }
+  key "1" { # ERROR: Duplicate key
+    type = "line"
+  }
+  key "2" {
+    type  = "line"
+    value = "1" # ERROR: Value on a line key
+  }
+  key "-3" { # ERROR: Invalid key number
+    type = "line"
+  }
+  key "4" { # ERROR: Missing required argument
+    label = "Redial"
+  }
+  key "5" {
+    type = "url"
+    perm = "W" # ERROR: Invalid permission flag
+    size = 2   # ERROR: Unsupported argument
+  }
+  key "6" {
+    type = password("x") # ERROR: Secret in a public place
+  }
+  dynamic "key" {
+    for_each = [7, 7] # two of one number
+    labels   = [key.value] # ERROR: Duplicate key
+    content {
+      type = "line"
+    }
+  }
+}
+
+phone "000413000001" {
+  profile = "desk"
+}
