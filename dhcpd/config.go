@@ -1,0 +1,320 @@
+package dhcpd
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"dialtone/dhcpd/lease"
+	"dialtone/internal/mac"
+)
+
+// Config is what the server leases and hands out. It is not changed after it
+// was given to a Server.
+type Config struct {
+	Networks []Network
+	Classes  []Class
+	Phones   Phones // nil where there are none
+	// Authoritative says that no other server leases in these networks: a client
+	// that is unknown, or wrong, is told so instead of being left to wait.
+	Authoritative bool
+}
+
+// Network is a subnet that is leased. IPv4 throughout.
+type Network struct {
+	Name       string
+	Interface  string // where its requests arrive, from its own wire or by relays
+	Subnet     netip.Prefix
+	Ranges     []lease.Range
+	Exclude    []netip.Addr
+	Routers    []netip.Addr
+	DNSServers []netip.Addr
+	NTPServers []netip.Addr
+	Domain     string
+	LeaseTime  time.Duration // the longest, and what a client gets that asks for none
+	VLAN       *VLAN         // for phones
+	Options    []Option
+	Hosts      []Host
+}
+
+// VLAN is what phones are told in options 132 and 133. A negative priority is
+// not sent.
+type VLAN struct{ ID, Priority int }
+
+// Option is an option as it is sent: data without code and length.
+type Option struct {
+	Code uint8
+	Data []byte
+}
+
+// Host is a client that the configuration knows. The zero Address leaves the
+// address to the ranges; Name, where not empty, is its host name (option 12).
+type Host struct {
+	MAC     mac.Addr
+	Address netip.Addr
+	Name    string
+}
+
+// Class is a vendor class: the clients whose option 60 begins with Match, in
+// any case. The class named "snom" has every recognised phone, too.
+type Class struct {
+	Name    string
+	Match   string
+	Options []Option
+}
+
+// phoneClass is the class that recognised phones are in.
+const phoneClass = "snom"
+
+// Phones knows which clients are phones and where their settings are.
+type Phones interface {
+	// Recognise tells a phone, and its model where that can be told, by MAC and
+	// option 60.
+	Recognise(m mac.Addr, vendorClass string) (model string, phone bool)
+	// SettingServer gives options 66 and 67 for a phone that reaches this
+	// appliance at an address. An empty one is not sent.
+	SettingServer(model string, server netip.Addr) (tftpServerName, bootfile string)
+}
+
+// plan is a Config made ready for the handler.
+type plan struct {
+	Config
+	networks []*network
+	classes  []class
+}
+
+type network struct {
+	Network
+	index  int
+	items  []item // the network's options, the subnet mask first
+	vlan   []item
+	hosts  map[mac.Addr]Host
+	owners map[netip.Addr]mac.Addr // of reserved addresses
+}
+
+type class struct {
+	Class
+	items []item
+}
+
+// rank says which of two options with one code is sent, and which is dropped
+// when a reply is too long: the higher stays.
+type rank uint8
+
+const (
+	rankDerived rank = iota // follows from the network
+	rankNetwork             // an option block of the network
+	rankPhone
+	rankClass
+)
+
+// item is an option that may be sent.
+type item struct {
+	code  uint8
+	rank  rank
+	asked bool // only to a client that asks for it
+	data  []byte
+}
+
+// compile checks a configuration and prepares it. The errors are those that
+// would break a packet; the author of the configuration has checked its sense.
+func compile(c Config) (*plan, error) {
+	p := &plan{Config: c}
+	var errs []error
+	for i, n := range c.Networks {
+		if err := n.check(); err != nil {
+			errs = append(errs, fmt.Errorf("network %q: %w", n.Name, err))
+			continue
+		}
+		p.networks = append(p.networks, newNetwork(i, n))
+	}
+	for _, c := range c.Classes {
+		k := class{Class: c}
+		for _, o := range c.Options {
+			k.items = put(k.items, configured(o, rankClass))
+		}
+		p.classes = append(p.classes, k)
+	}
+	// The longer prefix is the closer description: it has the last word.
+	slices.SortStableFunc(p.classes, func(a, b class) int { return cmp.Compare(len(a.Match), len(b.Match)) })
+	return p, errors.Join(errs...)
+}
+
+func (n *Network) check() error {
+	if !n.Subnet.IsValid() || !n.Subnet.Addr().Is4() || n.Subnet != n.Subnet.Masked() {
+		return fmt.Errorf("%v is no IPv4 subnet", n.Subnet)
+	}
+	if n.LeaseTime < minLeaseTime || n.LeaseTime/time.Second >= math.MaxUint32 {
+		return fmt.Errorf("lease time %v is not from %v to 136 years", n.LeaseTime, minLeaseTime)
+	}
+	for _, r := range n.Ranges {
+		if !n.Subnet.Contains(r.First) || !n.Subnet.Contains(r.Last) || r.Last.Less(r.First) {
+			return fmt.Errorf("range %v to %v is not within %v", r.First, r.Last, n.Subnet)
+		}
+	}
+	for _, h := range n.Hosts {
+		if h.Address.IsValid() && !n.Subnet.Contains(h.Address) {
+			return fmt.Errorf("reserved address %v is not within %v", h.Address, n.Subnet)
+		}
+	}
+	for _, a := range slices.Concat(n.Exclude, n.Routers, n.DNSServers, n.NTPServers) {
+		if !a.Is4() {
+			return fmt.Errorf("%v is no IPv4 address", a)
+		}
+	}
+	return nil
+}
+
+func newNetwork(index int, c Network) *network {
+	n := &network{Network: c, index: index, hosts: map[mac.Addr]Host{}, owners: map[netip.Addr]mac.Addr{}}
+	for _, h := range c.Hosts {
+		n.hosts[h.MAC] = h
+		if h.Address.IsValid() {
+			n.owners[h.Address] = h.MAC
+		}
+	}
+	mask := binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-c.Subnet.Bits()))
+	n.derive(optSubnetMask, mask)
+	n.derive(optRouters, addresses(c.Routers))
+	n.derive(optDNSServers, addresses(c.DNSServers))
+	n.derive(optDomainName, []byte(c.Domain))
+	n.derive(optNTPServers, addresses(c.NTPServers))
+	broadcast := c.Subnet.Addr().As4()
+	for i := range broadcast {
+		broadcast[i] |= ^mask[i]
+	}
+	n.items = append(n.items, item{code: optBroadcast, asked: true, data: broadcast[:]})
+	for _, o := range c.Options {
+		n.items = put(n.items, configured(o, rankNetwork))
+	}
+	n.addRoutes()
+	if c.VLAN != nil {
+		n.vlan = append(n.vlan, item{code: optVLANID, rank: rankPhone, data: strconv.AppendInt(nil, int64(c.VLAN.ID), 10)})
+		if c.VLAN.Priority >= 0 {
+			n.vlan = append(n.vlan, item{code: optVLANPriority, rank: rankPhone, data: strconv.AppendInt(nil, int64(c.VLAN.Priority), 10)})
+		}
+	}
+	return n
+}
+
+// configured makes an item of an option block. It is sent asked for or not, but
+// for 108, which a client has to ask for (RFC 8925 section 3.3).
+func configured(o Option, r rank) item {
+	return item{code: o.Code, rank: r, asked: o.Code == optV6Only, data: o.Data}
+}
+
+// derive adds an option that follows from the network, if there is any data.
+func (n *network) derive(code uint8, data []byte) {
+	if len(data) > 0 {
+		n.items = append(n.items, item{code: code, data: data})
+	}
+}
+
+// addRoutes completes the classless routes: a client that takes option 121
+// ignores the routers (RFC 3442), so the default route is in it, and Windows
+// before 7 asks for 249 instead.
+func (n *network) addRoutes() {
+	i := slices.IndexFunc(n.items, func(i item) bool { return i.code == optRoutes })
+	if i < 0 {
+		return
+	}
+	routes := n.items[i].data
+	if len(n.Routers) > 0 && !hasDefaultRoute(routes) {
+		routes = slices.Concat([]byte{0}, addresses(n.Routers[:1]), routes)
+		n.items[i].data = routes
+	}
+	if !slices.ContainsFunc(n.items, func(i item) bool { return i.code == optMSRoutes }) {
+		n.items = append(n.items, item{code: optMSRoutes, asked: true, data: routes})
+	}
+}
+
+func hasDefaultRoute(routes []byte) bool {
+	for len(routes) > 0 {
+		if routes[0] == 0 {
+			return true
+		}
+		routes = routes[min(len(routes), 1+(int(routes[0])+7)/8+4):]
+	}
+	return false
+}
+
+func addresses(list []netip.Addr) []byte {
+	var b []byte
+	for _, a := range list {
+		b = append(b, a.AsSlice()...)
+	}
+	return b
+}
+
+// put adds an option, in the place of one with the same code.
+func put(items []item, i item) []item {
+	for k := range items {
+		if items[k].code == i.code {
+			items[k] = i
+			return items
+		}
+	}
+	return append(items, i)
+}
+
+// scopes tells the lease table what to give out. own are the addresses of this
+// machine.
+func (p *plan) scopes(own map[netip.Addr]bool) []lease.Scope {
+	var scopes []lease.Scope
+	for _, n := range p.networks {
+		excluded := map[netip.Addr]bool{}
+		for a := range own {
+			excluded[a] = true
+		}
+		for _, a := range slices.Concat(n.Exclude, n.Routers) {
+			excluded[a] = true
+		}
+		for a := range n.owners {
+			excluded[a] = true
+		}
+		scopes = append(scopes, lease.Scope{Subnet: n.Subnet, Ranges: n.Ranges, Excluded: excluded})
+	}
+	return scopes
+}
+
+// compose collects the options for a client, each code once, without those
+// that are the protocol's own.
+func (p *plan) compose(items []item, n *network, r *request, server netip.Addr) []item {
+	items = append(items, n.items...)
+	if name := n.hosts[r.mac].Name; name != "" {
+		items = put(items, item{code: optHostName, asked: true, data: []byte(name)})
+	}
+	phone := false
+	if p.Phones != nil {
+		var model string
+		if model, phone = p.Phones.Recognise(r.mac, r.vendorClass); phone {
+			name, file := p.Phones.SettingServer(model, server)
+			if name != "" {
+				items = put(items, item{code: optTFTPServerName, rank: rankPhone, data: []byte(name)})
+			}
+			if file != "" {
+				items = put(items, item{code: optBootfileName, rank: rankPhone, data: []byte(file)})
+			}
+			for _, i := range n.vlan {
+				items = put(items, i)
+			}
+		}
+	}
+	for i := range p.classes {
+		c := &p.classes[i]
+		if c.Match != "" && len(r.vendorClass) >= len(c.Match) && strings.EqualFold(r.vendorClass[:len(c.Match)], c.Match) ||
+			phone && c.Name == phoneClass {
+			for _, i := range c.items {
+				items = put(items, i)
+			}
+		}
+	}
+	return items
+}

@@ -1,0 +1,181 @@
+package dhcpd
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	rawsocket "github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+)
+
+// errNoRaw comes with a socket that sends no raw frames.
+var errNoRaw = errors.New("CAP_NET_RAW is missing")
+
+// receiveBuffer is what the socket asks the kernel for. A DISCOVER takes about
+// 1,280 octets of it, so that it holds a few thousand phones that are powered
+// on at once.
+const receiveBuffer = 4 << 20
+
+// socket is a conn on one interface of this machine.
+type socket struct {
+	udp   *net.UDPConn
+	raw   *rawsocket.Conn // nil without CAP_NET_RAW
+	ifi   *net.Interface
+	in    [maxPacket]byte // of receive
+	oob   [128]byte       // of receive
+	frame []byte          // of send
+}
+
+// openSocket listens on port 67 of one interface. Without the right to send raw
+// frames it reports errNoRaw and a socket that broadcasts instead.
+func openSocket(ifi *net.Interface) (conn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if e := c.Control(func(fd uintptr) { err = prepare(int(fd), ifi.Name) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	pc, err := lc.ListenPacket(context.Background(), "udp4", ":67")
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", ifi.Name, err)
+	}
+	s := &socket{udp: pc.(*net.UDPConn), ifi: ifi}
+	// Protocol 0 receives nothing: this socket is for sending.
+	s.raw, err = rawsocket.Listen(ifi, rawsocket.Raw, 0, nil)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return s, errNoRaw
+	}
+	if err != nil {
+		s.udp.Close()
+		return nil, fmt.Errorf("opening raw socket on %s: %w", ifi.Name, err)
+	}
+	return s, nil
+}
+
+// prepare sets what has to be set before the bind. Neither SO_REUSEADDR nor
+// SO_REUSEPORT is: with them a second server would start on the same interface,
+// and take half of the packets.
+func prepare(fd int, ifname string) error {
+	for _, o := range []struct{ level, name int }{
+		{unix.SOL_SOCKET, unix.SO_BROADCAST},
+		{unix.IPPROTO_IP, unix.IP_PKTINFO},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
+			return fmt.Errorf("setting socket option %d: %w", o.name, err)
+		}
+	}
+	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifname); err != nil {
+		return fmt.Errorf("binding to device: %w", err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		// Without CAP_NET_ADMIN the kernel gives up to net.core.rmem_max, which it
+		// doubles; what that is decides nothing here.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
+	return nil
+}
+
+func (s *socket) receive(p *packet) error {
+	n, oobn, _, source, err := s.udp.ReadMsgUDPAddrPort(s.in[:], s.oob[:])
+	if err != nil {
+		return err
+	}
+	// A message that is cut off here is longer than any client's, and is read as
+	// one whose last option is cut off.
+	p.data = append(p.data[:0], s.in[:n]...)
+	p.source, p.dest = netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), netip.Addr{}
+	for oob := s.oob[:oobn]; len(oob) > 0; {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			break
+		}
+		if h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo {
+			p.dest = netip.AddrFrom4([4]byte(data[8:12]))
+		}
+		oob = rest
+	}
+	return nil
+}
+
+func (s *socket) send(from netip.Addr, to destination, payload []byte) error {
+	if to.way == toHardware && s.raw != nil {
+		s.frame = appendFrame(s.frame[:0], s.ifi.HardwareAddr, from, to, payload)
+		_, err := s.raw.WriteTo(s.frame, &rawsocket.Addr{HardwareAddr: to.mac[:]})
+		return err
+	}
+	addr := to.addr
+	if to.way == toHardware {
+		addr = netip.AddrPortFrom(broadcastAddr, clientPort)
+	}
+	info := unix.Inet4Pktinfo{Ifindex: int32(s.ifi.Index)}
+	if from.Is4() {
+		info.Spec_dst = from.As4()
+	}
+	_, _, err := s.udp.WriteMsgUDPAddrPort(payload, unix.PktInfo4(&info), addr)
+	return err
+}
+
+func (s *socket) Close() error {
+	err := s.udp.Close()
+	if s.raw != nil {
+		err = errors.Join(err, s.raw.Close())
+	}
+	return err
+}
+
+// appendFrame writes Ethernet, IPv4 and UDP around a payload. Both checksums
+// are computed here: on this path nobody else would.
+func appendFrame(b []byte, hardware net.HardwareAddr, from netip.Addr, to destination, payload []byte) []byte {
+	const ethernet, ip, udp = 14, 20, 8
+	var head [ethernet + ip + udp]byte
+	copy(head[0:6], to.mac[:])
+	copy(head[6:12], hardware)
+	binary.BigEndian.PutUint16(head[12:], unix.ETH_P_IP)
+
+	h := head[ethernet:]
+	h[0] = 4<<4 | ip/4
+	h[1] = 0x10 // low delay, as DHCP servers have it since ISC's
+	binary.BigEndian.PutUint16(h[2:], uint16(ip+udp+len(payload)))
+	h[8] = 64
+	h[9] = unix.IPPROTO_UDP
+	putAddr(h[12:], from)
+	putAddr(h[16:], to.addr.Addr())
+	binary.BigEndian.PutUint16(h[10:], ^fold(sum(0, h[:ip])))
+
+	u := h[ip:]
+	binary.BigEndian.PutUint16(u[0:], serverPort)
+	binary.BigEndian.PutUint16(u[2:], to.addr.Port())
+	binary.BigEndian.PutUint16(u[4:], uint16(udp+len(payload)))
+	s := sum(uint32(unix.IPPROTO_UDP)+uint32(udp+len(payload)), h[12:20])
+	check := ^fold(sum(sum(s, u[:udp]), payload))
+	if check == 0 {
+		check = 0xffff // RFC 768: 0 is none
+	}
+	binary.BigEndian.PutUint16(u[6:], check)
+	return append(append(b, head[:]...), payload...)
+}
+
+// sum adds to the ones' complement sum of RFC 1071. Only the last of several
+// pieces may be of odd length.
+func sum(s uint32, b []byte) uint32 {
+	for ; len(b) >= 2; b = b[2:] {
+		s += uint32(b[0])<<8 | uint32(b[1])
+	}
+	if len(b) == 1 {
+		s += uint32(b[0]) << 8
+	}
+	return s
+}
+
+func fold(s uint32) uint16 {
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return uint16(s)
+}

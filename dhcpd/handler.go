@@ -1,0 +1,467 @@
+package dhcpd
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"dialtone/dhcpd/lease"
+)
+
+const (
+	// offerTime is how long an offered address waits for its REQUEST.
+	offerTime = time.Minute
+	// minLeaseTime is the shortest lease that a client may wish for.
+	minLeaseTime = 2 * time.Minute
+	// declineTime keeps an address that a client found in use from everyone;
+	// declineHostTime is for a reserved one, which is missed sooner.
+	declineTime     = 24 * time.Hour
+	declineHostTime = 10 * time.Minute
+)
+
+// handler is the server without its sockets, its clock and its disk. One
+// goroutine owns it and its table.
+type handler struct {
+	plan  *plan
+	own   map[netip.Addr]bool // addresses of this machine
+	table *lease.Table
+}
+
+// configure puts a plan, and the addresses of this machine, into effect. The
+// leases stay.
+func (h *handler) configure(p *plan, own map[netip.Addr]bool) {
+	h.plan, h.own = p, own
+	h.table.Configure(p.scopes(own))
+}
+
+// result is what becomes of one message.
+type result struct {
+	kind    dhcpv4.MessageType // of the reply, none where nothing is sent
+	payload []byte
+	to      destination
+	from    netip.Addr // our address that the reply comes from, where we have the choice
+	// wait says that the reply must not leave before the table's changes are
+	// durable.
+	wait   bool
+	reason reason // why there is no reply, or a NAK
+	notes  []note
+	addr   netip.Addr // the client's address, for the log
+}
+
+// reason is a constant text for logs and counters.
+type reason string
+
+const (
+	reasonNoNetwork    reason = "no network for it"
+	reasonOtherServer  reason = "meant for another server"
+	reasonUnknown      reason = "unknown client, and not authoritative"
+	reasonFull         reason = "no free address"
+	reasonWrongNetwork reason = "address is of another network"
+	reasonMoved        reason = "has a reserved address now"
+	reasonDifferent    reason = "leases another address"
+	reasonUnavailable  reason = "address is not free"
+	reasonNoAddress    reason = "names no address"
+	reasonNoLease      reason = "not the client's lease"
+)
+
+// note is something that the administrator should know of. The texts are
+// constants: they are what a log is rate-limited by.
+type note struct {
+	text string
+	addr netip.Addr
+}
+
+const (
+	noteReserved = "reserved address is taken, using another"
+	noteFull     = "no free address in network"
+	noteDeclined = "address declined: it is in use by someone else"
+	noteDropped  = "options do not fit the reply"
+)
+
+// handle answers one message. It is a function of the table, the plan and its
+// arguments: no clock, no socket, no disk.
+func (h *handler) handle(now time.Time, r *request) result {
+	x := exchange{handler: h, now: now, r: r, key: r.key()}
+	candidates := x.candidates()
+	if len(candidates) == 0 {
+		return result{reason: reasonNoNetwork}
+	}
+	x.choose(candidates)
+	switch r.kind {
+	case dhcpv4.MessageTypeDiscover:
+		x.discover(candidates)
+	case dhcpv4.MessageTypeRequest:
+		x.request(candidates)
+	case dhcpv4.MessageTypeDecline:
+		x.decline()
+	case dhcpv4.MessageTypeRelease:
+		x.release()
+	case dhcpv4.MessageTypeInform:
+		x.inform()
+	}
+	return x.out
+}
+
+// exchange is one message on its way through the handler.
+type exchange struct {
+	*handler
+	now time.Time
+	r   *request
+	key lease.Key
+	n   *network
+	out result
+}
+
+// candidates are the networks that the client may be in: one, or those that
+// share its wire. RFC 3527 and 3011 name the network, then the relay's address
+// does, then the address that the client has, then the interface.
+func (x *exchange) candidates() []*network {
+	r := x.r
+	named := r.linkSelection
+	if !named.IsValid() {
+		named = r.subnetSelection
+	}
+	if !named.IsValid() {
+		named = r.giaddr
+	}
+	if named.IsValid() {
+		return x.only(named)
+	}
+	if r.unicast() && r.ciaddr.IsValid() {
+		if c := x.only(r.ciaddr); c != nil {
+			return c
+		}
+	}
+	var c []*network
+	for _, n := range x.plan.networks {
+		if _, ok := r.link.at(n.Subnet); ok && n.Interface == r.link.name {
+			c = append(c, n)
+		}
+	}
+	return c
+}
+
+func (x *exchange) only(a netip.Addr) []*network {
+	for i, n := range x.plan.networks {
+		if n.Subnet.Contains(a) {
+			return x.plan.networks[i : i+1]
+		}
+	}
+	return nil
+}
+
+// choose settles on one network: that of the address which the client speaks
+// of, that which knows the client, or the first.
+func (x *exchange) choose(candidates []*network) {
+	x.n = candidates[0]
+	if len(candidates) == 1 {
+		return
+	}
+	for _, n := range candidates {
+		if n.hosts[x.r.mac].Address.IsValid() {
+			x.n = n
+			return
+		}
+	}
+	for _, a := range []netip.Addr{x.r.ciaddr, x.r.requested} {
+		for _, n := range candidates {
+			if a.IsValid() && n.Subnet.Contains(a) {
+				x.n = n
+				return
+			}
+		}
+	}
+	for _, n := range candidates {
+		if x.table.Binding(n.index, x.key).Active(x.now) {
+			x.n = n
+			return
+		}
+	}
+}
+
+// server is our address that the client reaches: on its wire, else the one it
+// wrote to, else the interface's first.
+func (x *exchange) server() netip.Addr {
+	if a, ok := x.r.link.at(x.n.Subnet); ok {
+		return a
+	}
+	if x.own[x.r.dest] || len(x.r.link.addrs) == 0 {
+		return x.r.dest
+	}
+	return x.r.link.addrs[0].Addr()
+}
+
+// ours reports whether a server identifier names this server, by an address of
+// its own or by the one that a relay gave it (RFC 5107).
+func (x *exchange) ours(id netip.Addr) bool {
+	return x.own[id] || id == x.r.serverOverride
+}
+
+// free reports whether nobody stands in the way of the client at an address. A
+// reservation is for the machine, so it takes the address over from its own
+// other client identifier: a boot ROM and the system that it starts have two.
+func (x *exchange) free(a netip.Addr) bool {
+	if x.table.Free(a, x.key, x.now) {
+		return true
+	}
+	l := x.table.At(a)
+	return x.n.owners[a] == x.r.mac && l.Active(x.now) && l.MAC == x.r.mac
+}
+
+// mayHave reports whether the client can be given an address.
+func (x *exchange) mayHave(a netip.Addr) bool {
+	if x.own[a] || !x.n.Subnet.Contains(a) {
+		return false
+	}
+	owner, reserved := x.n.owners[a]
+	if reserved && owner != x.r.mac || !reserved && !x.table.Gives(x.n.index, a) {
+		return false
+	}
+	return x.free(a)
+}
+
+// reserved gives the client's reserved address where it can have it.
+func (x *exchange) reserved() (netip.Addr, bool) {
+	a := x.n.hosts[x.r.mac].Address
+	return a, a.IsValid() && x.mayHave(a)
+}
+
+// pick finds the address to offer (RFC 2131 section 4.3.1): the reserved one,
+// the one leased now, the one offered a moment ago, the one leased before, the
+// one that the client wishes, any.
+func (x *exchange) pick() (netip.Addr, bool) {
+	if a, ok := x.reserved(); ok {
+		return a, true
+	} else if a.IsValid() {
+		x.note(noteReserved, a)
+	}
+	last := x.table.Binding(x.n.index, x.key)
+	if last.Active(x.now) && x.mayHave(last.Addr) {
+		return last.Addr, true
+	}
+	if a, ok := x.table.Offered(x.n.index, x.key, x.now); ok && x.mayHave(a) {
+		return a, true
+	}
+	if last != nil && x.mayHave(last.Addr) {
+		return last.Addr, true
+	}
+	if x.r.requested.IsValid() && x.mayHave(x.r.requested) {
+		return x.r.requested, true
+	}
+	return x.table.Next(x.n.index, x.now)
+}
+
+func (x *exchange) discover(candidates []*network) {
+	first := x.n
+	a, ok := x.pick()
+	for i := 0; !ok && i < len(candidates); i++ {
+		if candidates[i] != first {
+			x.n = candidates[i]
+			a, ok = x.pick()
+		}
+	}
+	if !ok {
+		x.note(noteFull, first.Subnet.Addr())
+		x.out.reason = reasonFull
+		return
+	}
+	x.table.Offer(x.n.index, a, x.key, x.now.Add(offerTime))
+	x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.leaseTime())
+}
+
+// request tells the states of a client apart as RFC 2131 section 4.3.2 does.
+func (x *exchange) request(candidates []*network) {
+	r := x.r
+	switch {
+	case r.serverID.IsValid():
+		x.selecting(candidates)
+	case r.ciaddr.IsValid():
+		// RENEWING where it came to us alone, else REBINDING.
+		x.confirm(r.ciaddr, r.unicast())
+	case r.requested.IsValid():
+		x.initReboot()
+	default:
+		x.broken()
+	}
+}
+
+// selecting answers a client that took an offer. It is not held to our offer:
+// the address may be granted as long as it could be offered, so a restart
+// between OFFER and REQUEST costs nobody a round.
+func (x *exchange) selecting(candidates []*network) {
+	if !x.ours(x.r.serverID) {
+		for _, n := range candidates {
+			x.table.Withdraw(n.index, x.key)
+		}
+		x.out.reason = reasonOtherServer
+		return
+	}
+	a := x.r.requested
+	if !a.IsValid() {
+		a = x.r.ciaddr
+	}
+	if !a.IsValid() {
+		a, _ = x.table.Offered(x.n.index, x.key, x.now)
+	}
+	switch {
+	case !a.IsValid():
+		x.nak(reasonNoAddress)
+	case x.mayHave(a):
+		x.ack(a)
+	default:
+		x.nak(reasonUnavailable)
+	}
+}
+
+// initReboot answers a client that has restarted and remembers an address.
+func (x *exchange) initReboot() {
+	if !x.n.Subnet.Contains(x.r.requested) {
+		// "Server SHOULD send a DHCPNAK message to the client if the requested IP
+		// address is incorrect, or is on the wrong network."
+		x.nak(reasonWrongNetwork)
+		return
+	}
+	x.confirm(x.r.requested, false)
+}
+
+// confirm answers a client that believes it leases an address. sure says that
+// it wrote to this server alone, so that no other can know it.
+func (x *exchange) confirm(a netip.Addr, sure bool) {
+	if reserved, ok := x.reserved(); ok && reserved != a {
+		x.nak(reasonMoved)
+		return
+	}
+	last := x.table.Binding(x.n.index, x.key)
+	switch {
+	case last != nil && last.Addr == a && x.mayHave(a):
+		x.ack(a)
+	case last != nil && last.Addr == a:
+		x.nak(reasonUnavailable)
+	case last.Active(x.now):
+		x.nak(reasonDifferent)
+	case x.plan.Authoritative && x.mayHave(a):
+		// Nobody else leases here, so this was our lease before our table was
+		// lost. Granting it again rebuilds the table, and no client loses its
+		// address.
+		x.ack(a)
+	case !x.n.Subnet.Contains(a) && (x.plan.Authoritative || sure):
+		x.nak(reasonWrongNetwork)
+	case x.plan.Authoritative || sure:
+		x.nak(reasonUnavailable)
+	default:
+		// "If the DHCP server has no record of this client, then it MUST remain
+		// silent, and MAY output a warning."
+		x.out.reason = reasonUnknown
+	}
+}
+
+// broken answers a REQUEST that names no address at all, with the one that the
+// client was given.
+func (x *exchange) broken() {
+	a, ok := x.table.Offered(x.n.index, x.key, x.now)
+	if last := x.table.Binding(x.n.index, x.key); !ok && last.Active(x.now) {
+		a, ok = last.Addr, true
+	}
+	switch {
+	case ok && x.mayHave(a):
+		x.ack(a)
+	case x.plan.Authoritative || x.r.unicast():
+		x.nak(reasonNoAddress)
+	default:
+		x.out.reason = reasonUnknown
+	}
+}
+
+// ack leases an address to the client, and says so.
+func (x *exchange) ack(a netip.Addr) {
+	d := x.leaseTime()
+	l := x.lease(a)
+	l.Expiry = x.now.Add(d)
+	x.out.wait = x.table.Bind(x.n.index, l, l.Expiry.Add(x.n.LeaseTime))
+	ciaddr := x.r.ciaddr
+	if ciaddr != a {
+		ciaddr = netip.Addr{} // not to be written to: it need not be the client's
+	}
+	x.reply(dhcpv4.MessageTypeAck, a, ciaddr, d)
+}
+
+func (x *exchange) lease(a netip.Addr) lease.Lease {
+	name := x.n.hosts[x.r.mac].Name
+	if name == "" {
+		name = x.r.hostName
+	}
+	return lease.Lease{
+		Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
+		HostName: name, VendorClass: x.r.vendorClass, Start: x.now,
+	}
+}
+
+// leaseTime is the network's, or what the client asks for if that is less.
+func (x *exchange) leaseTime() time.Duration {
+	d := x.n.LeaseTime
+	if s := x.r.leaseTime; s != 0 {
+		d = min(d, max(time.Duration(s)*time.Second, minLeaseTime))
+	}
+	return d.Truncate(time.Second)
+}
+
+// decline believes a client that found its address in use, if it was its
+// address.
+func (x *exchange) decline() {
+	a := x.r.requested
+	if x.r.serverID.IsValid() && !x.ours(x.r.serverID) {
+		x.out.reason = reasonOtherServer
+		return
+	}
+	offered, _ := x.table.Offered(x.n.index, x.key, x.now)
+	last := x.table.Binding(x.n.index, x.key)
+	if !a.IsValid() || offered != a && !(last.Active(x.now) && last.Addr == a) {
+		x.out.reason = reasonNoLease
+		return
+	}
+	d := declineTime
+	if _, ok := x.n.owners[a]; ok {
+		d = declineHostTime
+	}
+	x.table.Decline(x.n.index, x.lease(a), x.now.Add(d))
+	x.note(noteDeclined, a)
+}
+
+// release ends a lease early. The client gets the same address again as long
+// as nobody else needs it.
+func (x *exchange) release() {
+	if x.r.serverID.IsValid() && !x.ours(x.r.serverID) {
+		x.out.reason = reasonOtherServer
+		return
+	}
+	last := x.table.Binding(x.n.index, x.key)
+	if !last.Active(x.now) || last.Addr != x.r.ciaddr {
+		x.out.reason = reasonNoLease
+		return
+	}
+	x.table.Release(last.Addr, x.now)
+}
+
+// inform answers a client that has its address from elsewhere, with options
+// and no lease (RFC 2131 section 4.3.5).
+func (x *exchange) inform() {
+	a := x.r.ciaddr
+	if !a.IsValid() {
+		a = x.r.source.Addr()
+	}
+	if !x.r.relayed() && (!a.IsValid() || !x.n.Subnet.Contains(a)) {
+		x.out.reason = reasonNoAddress
+		return
+	}
+	x.reply(dhcpv4.MessageTypeAck, netip.Addr{}, a, 0)
+}
+
+func (x *exchange) nak(why reason) {
+	x.out.reason = why
+	x.reply(dhcpv4.MessageTypeNak, netip.Addr{}, netip.Addr{}, 0)
+}
+
+func (x *exchange) note(text string, a netip.Addr) {
+	x.out.notes = append(x.out.notes, note{text, a})
+}

@@ -1,0 +1,190 @@
+package lease
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"dialtone/internal/mac"
+)
+
+// version is of the records in the store. Another one is refused.
+const version = "1"
+
+var (
+	metaBucket  = []byte("meta") // what is in the other buckets: name to version
+	leaseBucket = []byte("leases")
+)
+
+// Store keeps leases in a bbolt database: in the bucket "leases", the four
+// octets of an address to its record. It publishes what it has written to its
+// View.
+type Store struct {
+	db   *bbolt.DB
+	view *View
+}
+
+// Open prepares the store in a database that the caller opened and closes. now
+// is the clock by which the View knows active leases. A database that has
+// leases of a version other than this program's is refused and left as it is.
+func Open(db *bbolt.DB, now func() time.Time) (*Store, error) {
+	known := false
+	err := db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return nil
+		}
+		v := meta.Get(leaseBucket)
+		known = v != nil
+		if known && string(v) != version {
+			return fmt.Errorf("the leases are of version %.20q, this program knows version %s alone", v, version)
+		}
+		return nil
+	})
+	if err == nil && !known {
+		err = db.Update(func(tx *bbolt.Tx) error {
+			meta, err := tx.CreateBucketIfNotExists(metaBucket)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.CreateBucket(leaseBucket); err != nil {
+				return err
+			}
+			return meta.Put(leaseBucket, []byte(version))
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening leases: %w", err)
+	}
+	return &Store{db: db, view: newView(now)}, nil
+}
+
+// View gives what other goroutines may read.
+func (s *Store) View() *View { return s.view }
+
+// Load reads every lease, and publishes them. A record that cannot be read is
+// in the error; its address, which somebody may have, is kept from everyone
+// for a day. The leases are whole whatever the error says.
+func (s *Store) Load(now time.Time) ([]Lease, error) {
+	var leases []Lease
+	var bad []error
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(leaseBucket).ForEach(func(k, v []byte) error {
+			addr, ok := netip.AddrFromSlice(k)
+			if !ok || !addr.Is4() {
+				bad = append(bad, fmt.Errorf("record of %x, which is no address", k))
+				return nil
+			}
+			l, err := decode(addr, v)
+			if err != nil {
+				bad = append(bad, fmt.Errorf("record of %v: %w", addr, err))
+				l = Lease{Addr: addr, State: Declined, Start: now, Expiry: now.Add(24 * time.Hour)}
+				l.Recorded = l.Expiry
+			}
+			leases = append(leases, l)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading leases: %w", err)
+	}
+	for i := range leases {
+		s.view.publish(nil, &leases[i])
+	}
+	if bad != nil {
+		return leases, fmt.Errorf("reading leases: %w", errors.Join(bad...))
+	}
+	return leases, nil
+}
+
+// Write makes the changes durable that have to be, in one transaction that is
+// on the disk when it returns. With nothing to write it does nothing.
+func (s *Store) Write(changes []Change) error {
+	n := 0
+	for _, c := range changes {
+		if c.Write {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(leaseBucket)
+		for _, c := range changes {
+			if !c.Write {
+				continue
+			}
+			key := c.After.Addr.As4()
+			if err := b.Put(key[:], encode(c.After)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("writing %d leases: %w", n, err)
+	}
+	return nil
+}
+
+// Publish shows changes to the readers of the View. The caller has written
+// those that had to be.
+func (s *Store) Publish(changes []Change) {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	for _, c := range changes {
+		s.view.publish(c.Before, c.After)
+	}
+}
+
+// A record is the state, the MAC, start and expiry in seconds since 1970, then
+// client identifier, host name and vendor class, each behind its length.
+const fixed = 1 + 6 + 8 + 8
+
+func encode(l *Lease) []byte {
+	b := make([]byte, 0, fixed+3+len(l.ClientID)+len(l.HostName)+len(l.VendorClass))
+	b = append(b, byte(l.State))
+	b = append(b, l.MAC[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(l.Start.Unix()))
+	// Rounded up: the record must not end before the lease does.
+	b = binary.BigEndian.AppendUint64(b, uint64(l.Recorded.Add(time.Second-1).Unix()))
+	for _, s := range []string{l.ClientID, l.HostName, l.VendorClass} {
+		b = append(b, byte(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+func decode(addr netip.Addr, b []byte) (Lease, error) {
+	if len(b) < fixed {
+		return Lease{}, fmt.Errorf("%d octets are too few", len(b))
+	}
+	l := Lease{
+		Addr:   addr,
+		State:  State(b[0]),
+		MAC:    mac.Addr(b[1:7]),
+		Start:  time.Unix(int64(binary.BigEndian.Uint64(b[7:])), 0),
+		Expiry: time.Unix(int64(binary.BigEndian.Uint64(b[15:])), 0),
+	}
+	l.Recorded = l.Expiry
+	if l.State < Leased || l.State > Declined {
+		return Lease{}, fmt.Errorf("unknown state %d", b[0])
+	}
+	b = b[fixed:]
+	for _, s := range []*string{&l.ClientID, &l.HostName, &l.VendorClass} {
+		if len(b) == 0 || len(b) < 1+int(b[0]) {
+			return Lease{}, errors.New("ends within a text")
+		}
+		*s = string(b[1 : 1+b[0]])
+		b = b[1+b[0]:]
+	}
+	if len(b) != 0 {
+		return Lease{}, fmt.Errorf("%d octets too many", len(b))
+	}
+	return l, nil
+}

@@ -1,0 +1,471 @@
+package lease
+
+import (
+	"container/heap"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Range is a run of addresses, both ends in it.
+type Range struct{ First, Last netip.Addr }
+
+// Scope is what a table gives out in one network.
+type Scope struct {
+	Subnet netip.Prefix
+	Ranges []Range
+	// Excluded are addresses that the ranges do not give out: the server's, the
+	// routers', reserved ones.
+	Excluded map[netip.Addr]bool
+}
+
+// Table holds every lease and offer in memory. One goroutine owns it. Changes
+// are in effect at once and listed as pending until Commit or Rollback.
+type Table struct {
+	entries map[netip.Addr]*entry
+	pools   []*pool
+	pending []Change
+}
+
+// Change is a lease that was replaced by another.
+type Change struct {
+	Before *Lease // nil where the address had none
+	After  *Lease
+	// Write says that the change has to be in the store before anyone hears of
+	// it. A renewal within the recorded expiry does not.
+	Write bool
+	entry *entry
+}
+
+// entry is an address that was offered or leased at least once.
+type entry struct {
+	addr  netip.Addr
+	lease *Lease
+	dirty bool // a change of it is pending that has to be written
+
+	offered Key // to whom, until
+	until   time.Time
+
+	pool  *pool // nil where no network has the address
+	given bool  // the ranges of the pool give it out
+	// queue is where the pool looks for free addresses: nil where given is not
+	// set. free is the time it is sorted by, which is never after the time at
+	// which the address becomes free.
+	queue *queue
+	index int
+	free  time.Time
+}
+
+// pool is one network's part of the table.
+type pool struct {
+	Scope
+	clients map[Key]*entry
+	offers  map[Key]*entry
+	// next and inRange are the first address that was never touched, and its
+	// range.
+	next    netip.Addr
+	inRange int
+	tried   *queue // offered, never leased
+	used    *queue // leased at some time
+}
+
+// NewTable makes a table of leases as a store had them. Where two records have
+// one address the later stands.
+func NewTable(leases []Lease) *Table {
+	t := &Table{entries: make(map[netip.Addr]*entry, len(leases))}
+	for i := range leases {
+		l := &leases[i]
+		t.entries[l.Addr] = &entry{addr: l.Addr, lease: l, index: -1}
+	}
+	return t
+}
+
+// Configure sets what the table gives out; networks are then named by their
+// index in scopes. Leases outside all of them are kept and do nothing. Offers
+// are forgotten. No change may be pending.
+func (t *Table) Configure(scopes []Scope) {
+	t.pools = nil
+	for _, s := range scopes {
+		p := &pool{
+			Scope: s, clients: map[Key]*entry{}, offers: map[Key]*entry{},
+			tried: &queue{}, used: &queue{},
+		}
+		if len(s.Ranges) > 0 {
+			p.next = s.Ranges[0].First
+		}
+		t.pools = append(t.pools, p)
+	}
+	for addr, e := range t.entries {
+		if e.lease == nil {
+			delete(t.entries, addr)
+			continue
+		}
+		*e = entry{addr: addr, lease: e.lease, index: -1}
+		for _, p := range t.pools {
+			if p.Subnet.Contains(addr) {
+				e.pool, e.given = p, p.gives(addr)
+				p.place(e, e.lease)
+				break
+			}
+		}
+	}
+}
+
+// gives reports whether the ranges of p give out an address.
+func (p *pool) gives(a netip.Addr) bool {
+	if p.Excluded[a] || !p.Subnet.Contains(a) || unfit(p.Subnet, a) {
+		return false
+	}
+	return slices.ContainsFunc(p.Ranges, func(r Range) bool {
+		return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
+	})
+}
+
+// unfit reports whether an address is the network's own or its broadcast
+// address, or ends in .0 or .255 in a network larger than /24, where old
+// clients take it for one of these.
+func unfit(subnet netip.Prefix, a netip.Addr) bool {
+	if subnet.Bits() >= 31 {
+		return false
+	}
+	host := a.As4()
+	last := host[3]
+	if subnet.Bits() < 24 {
+		return last == 0 || last == 255
+	}
+	mask := byte(0xff) >> (subnet.Bits() - 24)
+	return last&mask == 0 || last&mask == mask
+}
+
+// Gives reports whether the ranges of a network give out an address, free or
+// not.
+func (t *Table) Gives(network int, a netip.Addr) bool { return t.pools[network].gives(a) }
+
+// Binding gives the last lease of a client in a network, nil where it had
+// none. It may have ended since, and the address may be another's by now.
+func (t *Table) Binding(network int, k Key) *Lease {
+	if e := t.pools[network].clients[k]; e != nil {
+		return e.lease
+	}
+	return nil
+}
+
+// At gives the last lease of an address, nil where it had none.
+func (t *Table) At(a netip.Addr) *Lease {
+	if e := t.entries[a]; e != nil {
+		return e.lease
+	}
+	return nil
+}
+
+// Free reports whether an address may be given to a client: nobody else leases
+// it or was offered it, and it is not declined.
+func (t *Table) Free(a netip.Addr, k Key, now time.Time) bool {
+	e := t.entries[a]
+	if e == nil {
+		return true
+	}
+	if e.offered != k && now.Before(e.until) {
+		return false
+	}
+	return !e.lease.held(now) || e.lease.State == Leased && e.lease.Key() == k
+}
+
+// Offered gives the address that a client was offered and may still ask for.
+func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
+	e := t.pools[network].offers[k]
+	if e == nil || !now.Before(e.until) {
+		return netip.Addr{}, false
+	}
+	return e.addr, true
+}
+
+// Offer keeps an address for a client until then. The client's earlier offer
+// ends. Offers live in memory alone: a flood of them costs no write.
+func (t *Table) Offer(network int, a netip.Addr, k Key, until time.Time) {
+	p := t.pools[network]
+	e := t.touch(p, a, until)
+	t.Withdraw(network, k)
+	p.forget(e)
+	e.offered, e.until = k, until
+	p.offers[k] = e
+}
+
+// Withdraw ends the offer to a client, if there is one.
+func (t *Table) Withdraw(network int, k Key) {
+	p := t.pools[network]
+	if e := p.offers[k]; e != nil {
+		p.forget(e)
+	}
+}
+
+// forget ends the offer of an address, if there is one.
+func (p *pool) forget(e *entry) {
+	if e.until.IsZero() {
+		return
+	}
+	delete(p.offers, e.offered)
+	e.offered, e.until = Key{}, time.Time{}
+	e.sooner()
+}
+
+// touch gives the entry of an address, made where it is missing.
+func (t *Table) touch(p *pool, a netip.Addr, free time.Time) *entry {
+	e := t.entries[a]
+	if e == nil {
+		e = &entry{addr: a, pool: p, given: p.gives(a), index: -1, free: free}
+		t.entries[a] = e
+		if e.given {
+			p.tried.add(e)
+		}
+	}
+	return e
+}
+
+// Next gives a free address of a network: one that lapsed without ever being
+// leased, else one never touched, else the one that has been free the longest.
+// It reports false where none is left.
+func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
+	p := t.pools[network]
+	if e := p.tried.first(now); e != nil {
+		return e.addr, true
+	}
+	for p.inRange < len(p.Ranges) {
+		if t.entries[p.next] == nil && p.gives(p.next) {
+			return p.next, true
+		}
+		if p.next != p.Ranges[p.inRange].Last {
+			p.next = p.next.Next()
+			continue
+		}
+		if p.inRange++; p.inRange < len(p.Ranges) {
+			p.next = p.Ranges[p.inRange].First
+		}
+	}
+	if e := p.used.first(now); e != nil {
+		return e.addr, true
+	}
+	return netip.Addr{}, false
+}
+
+// Bind leases l.Addr to a client from l.Start, which is now. The horizon is the expiry to record where the
+// change has to be written: later than the granted one, so that the renewals
+// until then need no write. Any other address of the client in the network is
+// released. Bind reports whether the change has to be durable before the
+// client hears of it.
+func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
+	p := t.pools[network]
+	k := l.Key()
+	t.Withdraw(network, k)
+	if old := p.clients[k]; old != nil && old.addr != l.Addr && old.lease.State == Leased {
+		t.release(old, l.Start)
+	}
+	e := t.touch(p, l.Addr, l.Expiry)
+	p.forget(e)
+	l.State = Leased
+	l.Recorded = horizon
+	write := true
+	if old := e.lease; old != nil && old.State == Leased && old.Key() == k {
+		l.Start = old.Start
+		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && !l.Expiry.After(old.Recorded) {
+			write, l.Recorded = false, old.Recorded
+		}
+	}
+	t.change(e, &l, write)
+	return e.dirty
+}
+
+// Release ends the lease of an address, if it is leased.
+func (t *Table) Release(a netip.Addr, now time.Time) {
+	if e := t.entries[a]; e != nil && e.lease != nil && e.lease.State == Leased && e.pool != nil {
+		t.release(e, now)
+	}
+}
+
+// Decline keeps an address from everyone until then. The client is on record
+// as the one that found the address in use.
+func (t *Table) Decline(network int, l Lease, until time.Time) {
+	p := t.pools[network]
+	e := t.touch(p, l.Addr, until)
+	p.forget(e)
+	l.State, l.Expiry, l.Recorded = Declined, until, until
+	t.change(e, &l, true)
+}
+
+// release ends a lease now, or leaves it at the end that it has had.
+func (t *Table) release(e *entry, now time.Time) {
+	l := *e.lease
+	if now.Before(l.Expiry) {
+		l.Expiry = now
+	}
+	l.State, l.Recorded = Released, l.Expiry
+	t.change(e, &l, true)
+}
+
+func (t *Table) change(e *entry, after *Lease, write bool) {
+	t.pending = append(t.pending, Change{Before: e.lease, After: after, Write: write, entry: e})
+	e.dirty = e.dirty || write
+	e.pool.place(e, after)
+}
+
+// place makes l the lease of e, in the index of clients and in the queue of
+// the addresses that become free.
+func (p *pool) place(e *entry, l *Lease) {
+	if e.lease != nil {
+		if k := e.lease.Key(); p.clients[k] == e {
+			delete(p.clients, k)
+		}
+	}
+	e.lease = l
+	if l != nil && l.State != Declined {
+		k := l.Key()
+		if other := p.clients[k]; other == nil || !newer(other.lease, l) {
+			p.clients[k] = e
+		}
+	}
+	if !e.given {
+		return
+	}
+	into := p.used
+	if l == nil {
+		into = p.tried
+	}
+	if e.queue != into {
+		if e.queue != nil {
+			heap.Remove(e.queue, e.index)
+		}
+		e.free = e.freeAt()
+		into.add(e)
+		return
+	}
+	e.sooner()
+}
+
+// sooner puts the address where it belongs in its queue when it has become
+// free earlier than it was sorted by. A later time is seen to when it matters,
+// in queue.first, so that a renewal costs nothing here.
+func (e *entry) sooner() {
+	if e.queue == nil {
+		return
+	}
+	if at := e.freeAt(); at.Before(e.free) {
+		e.free = at
+		heap.Fix(e.queue, e.index)
+	}
+}
+
+// newer reports whether a, rather than b, is where their client belongs.
+func newer(a, b *Lease) bool {
+	if (a.State == Leased) != (b.State == Leased) {
+		return a.State == Leased
+	}
+	return a.Expiry.After(b.Expiry)
+}
+
+// freeAt is when nobody has a claim to the address any longer.
+func (e *entry) freeAt() time.Time {
+	at := e.until
+	if e.lease != nil && e.lease.Expiry.After(at) {
+		at = e.lease.Expiry
+	}
+	return at
+}
+
+// Pending lists the changes since the last Commit or Rollback, oldest first.
+// It is valid until the next one.
+func (t *Table) Pending() []Change { return t.pending }
+
+// Commit says that the pending changes are durable.
+func (t *Table) Commit() { t.settle() }
+
+// Rollback undoes the pending changes that had to be written, and gives those
+// that stand: renewals that needed no write have been granted.
+func (t *Table) Rollback() (stand []Change) {
+	for _, c := range slices.Backward(t.pending) {
+		if c.Write {
+			c.entry.pool.place(c.entry, c.Before)
+		}
+	}
+	for _, c := range t.pending {
+		if c.entry.lease == c.After {
+			stand = append(stand, c)
+		}
+	}
+	t.settle()
+	return stand
+}
+
+// Undo undoes the pending changes after the first n, whatever they are.
+func (t *Table) Undo(n int) {
+	for _, c := range slices.Backward(t.pending[n:]) {
+		c.entry.pool.place(c.entry, c.Before)
+		c.entry.dirty = false
+	}
+	t.pending = slices.Delete(t.pending, n, len(t.pending))
+	for _, c := range t.pending {
+		c.entry.dirty = c.entry.dirty || c.Write
+	}
+}
+
+func (t *Table) settle() {
+	for _, c := range t.pending {
+		c.entry.dirty = false
+	}
+	clear(t.pending)
+	t.pending = t.pending[:0]
+}
+
+// queue is a heap of addresses by the time at which they become free.
+type queue struct{ entries []*entry }
+
+// first gives the address that has been free the longest, nil where none is.
+// Times that moved on since they were sorted are put right on the way.
+func (q *queue) first(now time.Time) *entry {
+	for len(q.entries) > 0 {
+		e := q.entries[0]
+		if e.free.After(now) {
+			return nil
+		}
+		at := e.freeAt()
+		if !at.After(e.free) {
+			return e
+		}
+		e.free = at
+		heap.Fix(q, 0)
+	}
+	return nil
+}
+
+func (q *queue) add(e *entry) {
+	e.queue = q
+	heap.Push(q, e)
+}
+
+func (q *queue) Len() int { return len(q.entries) }
+
+func (q *queue) Less(i, j int) bool {
+	a, b := q.entries[i], q.entries[j]
+	if c := a.free.Compare(b.free); c != 0 {
+		return c < 0
+	}
+	return a.addr.Less(b.addr)
+}
+
+func (q *queue) Swap(i, j int) {
+	q.entries[i], q.entries[j] = q.entries[j], q.entries[i]
+	q.entries[i].index, q.entries[j].index = i, j
+}
+
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	e.index = len(q.entries)
+	q.entries = append(q.entries, e)
+}
+
+func (q *queue) Pop() any {
+	e := q.entries[len(q.entries)-1]
+	q.entries[len(q.entries)-1] = nil
+	q.entries = q.entries[:len(q.entries)-1]
+	e.queue, e.index = nil, -1
+	return e
+}

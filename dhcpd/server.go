@@ -1,0 +1,502 @@
+// Package dhcpd is the DHCP server (RFC 2131). What it answers is decided by a
+// handler that is a function of message, time and leases; where the answer
+// goes by route; when it may leave by the store. One goroutine owns the leases
+// and answers in groups: every change of a group is on the disk, in one sync,
+// before the first ACK that rests on it leaves.
+package dhcpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"golang.org/x/sync/errgroup"
+
+	"dialtone/dhcpd/lease"
+	"dialtone/internal/mac"
+)
+
+const (
+	// queueSize is how many packets wait while a group is written: a few times
+	// the phones of the largest office.
+	queueSize = 2048
+	// groupSize is how many packets share one sync at most.
+	groupSize = 256
+	// watchEvery is how often interfaces are looked at.
+	watchEvery = time.Second
+)
+
+// The keys of the log.
+const (
+	keyMAC   = "mac"
+	keyIP    = "ip"
+	keyIface = "iface"
+	keyXID   = "xid"
+	keyErr   = "err"
+)
+
+// conn is a socket on one interface.
+type conn interface {
+	// receive waits for a packet. One goroutine calls it.
+	receive(p *packet) error
+	// send sends from an address of ours. Another goroutine calls it.
+	send(from netip.Addr, to destination, payload []byte) error
+	Close() error
+}
+
+// port is an interface that the server listens on.
+type port struct {
+	conn conn
+	link atomic.Pointer[link]
+}
+
+// journal is what the server needs of a lease.Store.
+type journal interface {
+	Write([]lease.Change) error
+	Publish([]lease.Change)
+}
+
+// Server answers DHCP clients. Make it with New.
+type Server struct {
+	log      *slog.Logger
+	now      func() time.Time
+	store    journal
+	queue    *queue
+	counters counters
+
+	// How interfaces are found and opened.
+	look func(name string) (*net.Interface, *link, error)
+	open func(*net.Interface) (conn, error)
+
+	mu      sync.Mutex
+	plan    *plan
+	links   map[string]*link
+	next    atomic.Pointer[setup] // for the owner to put into effect
+	changed chan struct{}         // of one place: the interfaces may be others
+
+	// The rest belongs to the goroutine that answers.
+	handler handler
+	limiter limiter
+	waiting []outgoing
+}
+
+// setup is what the handler is configured with.
+type setup struct {
+	plan *plan
+	own  map[netip.Addr]bool
+}
+
+// outgoing is a reply that waits for the disk.
+type outgoing struct {
+	port *port
+	result
+	mac mac.Addr
+}
+
+// New makes a server of a configuration and the leases of a store. Records of
+// the store that cannot be read are logged and cost an address each, no more.
+func New(c Config, store *lease.Store, log *slog.Logger, now func() time.Time) (*Server, error) {
+	p, err := compile(c)
+	if err != nil {
+		return nil, fmt.Errorf("configuring DHCP: %w", err)
+	}
+	leases, err := store.Load(now())
+	if err != nil {
+		if leases == nil {
+			return nil, err
+		}
+		log.Error("some leases cannot be read, their addresses are kept back", keyErr, err)
+	}
+	s := &Server{
+		log: log, now: now, store: store,
+		queue: newQueue(queueSize),
+		look:  lookInterface, open: openSocket,
+		plan: p, links: map[string]*link{}, changed: make(chan struct{}, 1),
+		handler: handler{table: lease.NewTable(leases)},
+		limiter: limiter{},
+	}
+	s.handler.configure(p, nil)
+	return s, nil
+}
+
+// Reload puts another configuration into effect, between two groups of
+// packets. Leases stay; offers that are not taken yet are forgotten.
+func (s *Server) Reload(c Config) error {
+	p, err := compile(c)
+	if err != nil {
+		return fmt.Errorf("configuring DHCP: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plan = p
+	s.announce()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// announce tells the owner of plan and links. s.mu is locked.
+func (s *Server) announce() {
+	own := map[netip.Addr]bool{}
+	for _, l := range s.links {
+		for _, a := range l.addrs {
+			own[a.Addr()] = true
+		}
+	}
+	s.next.Store(&setup{plan: s.plan, own: own})
+	s.queue.nudge()
+}
+
+// setLink makes an interface known, or unknown where l is nil.
+func (s *Server) setLink(name string, l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l == nil {
+		delete(s.links, name)
+	} else {
+		s.links[name] = l
+	}
+	s.announce()
+}
+
+// interfaces lists what the configuration wants to be listened on.
+func (s *Server) interfaces() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, n := range s.plan.networks {
+		if !slices.Contains(names, n.Interface) {
+			names = append(names, n.Interface)
+		}
+	}
+	return names
+}
+
+// Stats gives the counters as they are now.
+func (s *Server) Stats() Stats {
+	st := s.counters.stats()
+	st.QueueDropped = s.queue.lost()
+	return st
+}
+
+// Run serves until the context ends, and returns nil then. It calls ready once,
+// when every interface of the configuration listens; an interface that is
+// missing, or has no address yet, is waited for. That the port is taken, or may
+// not be taken, is an error at the start.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		s.answer(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		stop := map[string]context.CancelFunc{}
+		waitFor := s.interfaces()
+		up := make(chan string)
+		if len(waitFor) == 0 {
+			ready()
+		}
+		s.supervise(ctx, g, stop, up, true)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.changed:
+				s.supervise(ctx, g, stop, up, false)
+			case name := <-up:
+				if i := slices.Index(waitFor, name); i >= 0 {
+					if waitFor = slices.Delete(waitFor, i, i+1); len(waitFor) == 0 {
+						ready()
+					}
+				}
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// supervise starts a watch over every interface that has none and ends those
+// that the configuration does not want any more.
+func (s *Server) supervise(ctx context.Context, g *errgroup.Group, stop map[string]context.CancelFunc, up chan<- string, start bool) {
+	names := s.interfaces()
+	for _, name := range names {
+		if stop[name] == nil {
+			watching, cancel := context.WithCancel(ctx)
+			stop[name] = cancel
+			g.Go(func() error { return s.watch(watching, name, up, start) })
+		}
+	}
+	for name, cancel := range stop {
+		if !slices.Contains(names, name) {
+			cancel()
+			delete(stop, name)
+		}
+	}
+}
+
+// watch keeps a port open on an interface, whatever becomes of the interface.
+// Only at the start of the server is it an error that it cannot be opened.
+func (s *Server) watch(ctx context.Context, name string, up chan<- string, start bool) error {
+	log := s.log.With(keyIface, name)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		ifi, l, err := s.look(name)
+		if err == nil {
+			var c conn
+			c, err = s.open(ifi)
+			if errors.Is(err, errNoRaw) {
+				log.Warn("no right to send raw frames: phones that have no address yet are answered by broadcast", keyErr, err)
+				err = nil
+			}
+			if err != nil && start {
+				return err
+			}
+			if err == nil {
+				start, said = false, ""
+				err = s.listen(ctx, log, name, ifi, l, c, up, tick.C)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if said != err.Error() {
+			said = err.Error()
+			log.Warn("waiting for the interface", keyErr, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// listen reads from a port until the interface is another, and says why.
+func (s *Server) listen(ctx context.Context, log *slog.Logger, name string, ifi *net.Interface, l *link, c conn, up chan<- string, tick <-chan time.Time) error {
+	p := &port{conn: c}
+	p.link.Store(l)
+	s.setLink(name, l)
+	s.warnLink(log, name, l)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.read(ctx, p)
+	}()
+	defer func() {
+		c.Close()
+		<-done
+		s.setLink(name, nil)
+	}()
+	log.Info("listening for DHCP", "addresses", l.addrs)
+	select {
+	case up <- name:
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+		}
+		now, fresh, err := s.look(name)
+		if err != nil {
+			return err
+		}
+		if now.Index != ifi.Index {
+			return fmt.Errorf("interface %s was made anew", name)
+		}
+		if !slices.Equal(fresh.addrs, l.addrs) || fresh.mtu != l.mtu {
+			l = fresh
+			p.link.Store(l)
+			s.setLink(name, l)
+			s.warnLink(log, name, l)
+			log.Info("interface has changed", "addresses", l.addrs)
+		}
+	}
+}
+
+// warnLink says which networks of an interface have clients behind relays only.
+func (s *Server) warnLink(log *slog.Logger, name string, l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.plan.networks {
+		if _, ok := l.at(n.Subnet); n.Interface == name && !ok {
+			log.Warn("interface has no address in the network: only relayed requests are answered", "network", n.Name, "subnet", n.Subnet)
+		}
+	}
+}
+
+// lookInterface finds an interface and its addresses. One that is down, or has
+// no address but a link-local one, is not ready.
+func lookInterface(name string) (*net.Interface, *link, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking for interface %s: %w", name, err)
+	}
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading addresses of %s: %w", name, err)
+	}
+	l := &link{name: name, mtu: ifi.MTU}
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLinkLocalUnicast() {
+			l.addrs = append(l.addrs, prefix)
+		}
+	}
+	switch {
+	case ifi.Flags&net.FlagUp == 0:
+		return nil, nil, fmt.Errorf("interface %s is down", name)
+	case len(l.addrs) == 0:
+		return nil, nil, fmt.Errorf("interface %s has no IPv4 address", name)
+	}
+	return ifi, l, nil
+}
+
+// read moves packets from a port to the queue, and does nothing else: what it
+// does not read in time the kernel throws away.
+func (s *Server) read(ctx context.Context, port *port) {
+	p := s.queue.get()
+	for {
+		err := port.conn.receive(p)
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			// An interface that goes down says so once; should it say so for ever,
+			// this is no reason to use a whole processor.
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Millisecond):
+			}
+			continue
+		}
+		p.port, p.link = port, port.link.Load()
+		s.queue.push(p)
+		p = s.queue.get()
+	}
+}
+
+// answer is the goroutine that owns the leases.
+func (s *Server) answer(ctx context.Context) {
+	var batch []*packet
+	for {
+		var ok bool
+		if batch, ok = s.queue.take(ctx, batch[:0], groupSize); !ok {
+			return
+		}
+		if next := s.next.Swap(nil); next != nil {
+			s.handler.configure(next.plan, next.own)
+		}
+		s.group(batch)
+		s.queue.put(batch)
+	}
+}
+
+// group answers packets that share one write. Replies that rest on no change
+// leave at once.
+func (s *Server) group(batch []*packet) {
+	now := s.now()
+	for _, p := range batch {
+		s.one(now, p)
+	}
+	changes := s.handler.table.Pending()
+	if err := s.store.Write(changes); err != nil {
+		s.store.Publish(s.handler.table.Rollback())
+		s.counters.writeErrors.Add(1)
+		s.counters.writeDropped.Add(uint64(len(s.waiting)))
+		s.limited(now, slog.LevelError, "leases cannot be written: new clients get no answer", keyErr, err)
+	} else {
+		s.store.Publish(changes)
+		s.handler.table.Commit()
+		for _, o := range s.waiting {
+			s.send(now, o)
+		}
+	}
+	clear(s.waiting)
+	s.waiting = s.waiting[:0]
+}
+
+// one answers a packet. A panic costs that packet and what it has changed.
+func (s *Server) one(now time.Time, p *packet) {
+	before := len(s.handler.table.Pending())
+	defer func() {
+		if v := recover(); v != nil {
+			s.handler.table.Undo(before)
+			s.counters.panics.Add(1)
+			s.limited(now, slog.LevelError, "a packet hit a bug", keyErr, fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	r := request{link: p.link, source: p.source, dest: p.dest}
+	if err := parse(p.data, &r); err != nil {
+		s.counters.malformed.Add(1)
+		if s.verbose() {
+			s.log.Debug("packet refused", keyIface, p.link.name, keyErr, err)
+		}
+		return
+	}
+	s.counters.received[r.kind].Add(1)
+	out := s.handler.handle(now, &r)
+	for _, n := range out.notes {
+		if n.text == noteDropped {
+			s.counters.optionsCut.Add(1)
+		}
+		s.limited(now, slog.LevelWarn, n.text, keyMAC, r.mac, keyIP, n.addr, keyIface, p.link.name)
+	}
+	if s.verbose() {
+		s.log.Debug("message", keyMAC, r.mac, keyIface, p.link.name, keyXID, fmt.Sprintf("%x", r.xid), "type", r.kind,
+			"reply", out.kind, keyIP, out.addr, "way", out.to.way, "reason", out.reason)
+	}
+	o := outgoing{port: p.port, result: out, mac: r.mac}
+	switch {
+	case out.payload == nil:
+		if r.kind == dhcpv4.MessageTypeDiscover || r.kind == dhcpv4.MessageTypeRequest || r.kind == dhcpv4.MessageTypeInform {
+			s.counters.unanswered.Add(1)
+		}
+	case out.wait:
+		s.waiting = append(s.waiting, o)
+	default:
+		s.send(now, o)
+	}
+}
+
+// verbose reports whether every message is logged.
+func (s *Server) verbose() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
+
+func (s *Server) send(now time.Time, o outgoing) {
+	if err := o.port.conn.send(o.from, o.to, o.payload); err != nil {
+		s.counters.sendErrors.Add(1)
+		s.limited(now, slog.LevelWarn, "reply cannot be sent", keyMAC, o.mac, keyIP, o.addr, keyErr, err)
+		return
+	}
+	s.counters.sent[o.kind].Add(1)
+	if o.wait && s.log.Enabled(context.Background(), slog.LevelInfo) {
+		s.limited(now, slog.LevelInfo, "leased", keyMAC, o.mac, keyIP, o.addr)
+	}
+}
+
+// limited logs what a client can cause.
+func (s *Server) limited(now time.Time, level slog.Level, text string, args ...any) {
+	suppressed, ok := s.limiter.allow(text, now)
+	if !ok {
+		return
+	}
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	s.log.Log(context.Background(), level, text, args...)
+}
