@@ -175,6 +175,10 @@ func (n *Namespace) Plug(ctx context.Context, bridge, port, name string, hw mac.
 
 // WaitUp returns when an interface of the caller's namespace carries traffic.
 func WaitUp(ctx context.Context, name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("looking up interface %s: %w", name, err)
+	}
 	updates, done := make(chan netlink.LinkUpdate, 16), make(chan struct{})
 	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{ListExisting: true}); err != nil {
 		return fmt.Errorf("watching interface %s: %w", name, err)
@@ -187,10 +191,6 @@ func WaitUp(ctx context.Context, name string) error {
 			}
 		}()
 	}()
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("looking up interface %s: %w", name, err)
-	}
 	for {
 		select {
 		case u, ok := <-updates:

@@ -141,7 +141,7 @@ func (p *Phone) Boot(ctx context.Context) (*State, error) {
 // Acquire leases an address and sets it on the interface.
 func (p *Phone) Acquire(ctx context.Context) error {
 	if err := lab.WaitUp(ctx, p.cfg.Interface); err != nil {
-		return err
+		return permission(err)
 	}
 	raw, err := newRawLink(p.cfg.Interface, p.cfg.MAC)
 	if err != nil {
