@@ -18,6 +18,10 @@ const (
 	// parser sees a file.
 	maxBrackets = 200
 	maxDepth    = 1000 // brackets and operators on the way to any place
+
+	// The parser joins the lines of a text one by one, which takes quadratic
+	// time: 100,000 of them are a quarter of a minute.
+	maxLines = 10_000
 )
 
 // guard refuses a file that is too large or nested too deeply to be parsed. It
@@ -39,7 +43,16 @@ func guard(src []byte, name string) hcl.Diagnostics {
 				Subject:  token.Range.Ptr(),
 			}}
 		}
-		if depth.add(token); depth.exceeded() {
+		depth.add(token)
+		if depth.innermost(0).literals > maxLines {
+			return hcl.Diagnostics{{
+				Severity: hcl.DiagError,
+				Summary:  "Text too long",
+				Detail:   fmt.Sprintf("A text here may have %d lines. Put it in a file and read it with file(…).", maxLines),
+				Subject:  token.Range.Ptr(),
+			}}
+		}
+		if depth.exceeded() {
 			return hcl.Diagnostics{{
 				Severity: hcl.DiagError,
 				Summary:  "Nesting too deep",
@@ -84,10 +97,11 @@ type depthMeter struct {
 
 // level is an open bracket, quote, heredoc or template sequence.
 type level struct {
-	opener hclsyntax.TokenType
-	fresh  bool // nothing but blanks and comments followed yet
-	joined bool // a for expression in braces: the end of a line means nothing
-	chain  int  // operators since the last separator, in a template %{if} and %{for}
+	opener   hclsyntax.TokenType
+	fresh    bool // nothing but blanks and comments followed yet
+	joined   bool // a for expression in braces: the end of a line means nothing
+	chain    int  // operators since the last separator, in a template %{if} and %{for}
+	literals int  // pieces of text without a template sequence between them
 }
 
 func (m *depthMeter) exceeded() bool { return m.brackets > maxBrackets || m.total > maxDepth }
@@ -128,6 +142,7 @@ func (m *depthMeter) add(token hclsyntax.Token) {
 		m.brackets++
 		m.push(token.Type)
 	case hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+		here.literals = 0
 		m.brackets++
 		m.push(token.Type)
 	case hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc:
@@ -137,8 +152,9 @@ func (m *depthMeter) add(token hclsyntax.Token) {
 		m.pop(token.Type)
 	case hclsyntax.TokenComma:
 		m.lengthen(here, -maxDepth)
-	case hclsyntax.TokenIdent, hclsyntax.TokenNumberLit, hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit,
-		hclsyntax.TokenEqual:
+	case hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit:
+		here.literals++
+	case hclsyntax.TokenIdent, hclsyntax.TokenNumberLit, hclsyntax.TokenEqual:
 	case hclsyntax.TokenInvalid, hclsyntax.TokenBadUTF8, hclsyntax.TokenQuotedNewline, hclsyntax.TokenApostrophe,
 		hclsyntax.TokenBacktick, hclsyntax.TokenSemicolon, hclsyntax.TokenTabs, hclsyntax.TokenEOF:
 		// The parser stops there with a better message.
