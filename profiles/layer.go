@@ -93,6 +93,12 @@ func (l layer) over(weaker layer) layer {
 	}
 }
 
+// size estimates what l takes in memory.
+func (l layer) size() int {
+	const item = 400 // its struct, with the place that it came from and short texts
+	return item * (1 + len(l.settings) + len(l.keys) + len(l.contacts) + len(l.templates) + len(l.gui) + len(l.web))
+}
+
 func languageName(l language) string { return l.name }
 
 // overBy replaces the items of weak that have an item of strong with the same

@@ -316,7 +316,7 @@ func (s *Set) generalLayer(m Model, server Server) (generalLayer, error) {
 	if diags.HasErrors() {
 		return g, notFound("the general settings cannot be made: %v", diags)
 	}
-	s.layers.put(key, g, 1)
+	s.layers.put(key, g, g.size())
 	return g, nil
 }
 

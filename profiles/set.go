@@ -95,12 +95,12 @@ func (l *loader) warn(rng hcl.Range, summary, detail string, args ...any) {
 	l.rep.Append(hcl.Diagnostics{warningAt(rng, summary, detail, args...)})
 }
 
-// The caches hold the documents of some thousand phones, and the general layers
-// of the models that are about. Both are small beside what a flood of requests
-// for made-up models could fill.
+// Bounds of the caches, in bytes: the documents of some thousand phones, and the
+// general layers of the models that are about. A flood of requests for made-up
+// models fills no more.
 const (
-	documentBytes = 16 << 20
-	layerCount    = 256
+	documentBytes = 8 << 20
+	layerBytes    = 2 << 20
 )
 
 // Load builds a Set. Everything is evaluated once, for each model and each
@@ -123,7 +123,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			models:    map[string]*modelBlock{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
-			layers:    newCache[layerKey, generalLayer](layerCount),
+			layers:    newCache[layerKey, generalLayer](layerBytes),
 			documents: newCache[documentKey, Document](documentBytes),
 		},
 	}
@@ -241,6 +241,9 @@ func (l *loader) model(b *hcl.Block) {
 	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0], firmware: l.firmwareWord(attrs)}
 	block.Firmware = block.firmware.text
 	block.Scheme = l.oneOf(attrs, "scheme", "http", "https", "tftp")
+	if block.Scheme == "https" && l.cfg.HTTPS == nil {
+		l.warn(attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
+	}
 	if format := l.oneOf(attrs, "format", "xml", "text"); format != "" {
 		block.Format, _ = parseFormat(format)
 	}

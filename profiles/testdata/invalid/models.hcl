@@ -37,6 +37,10 @@ model "snomD735" {
   frimware = "10.1.1.1" # ERROR: Unsupported argument
 }
 
+model "snom320" {
+  scheme = "https" # WARNING: Missing https block
+}
+
 profile "pilot" {
   firmware = phone.mac # ERROR: Unknown variable
 }

@@ -1,0 +1,116 @@
+package profiles
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"dialtone/internal/config"
+	"dialtone/internal/mac"
+)
+
+// office writes a configuration of n phones from a sheet.
+func office(t testing.TB, n int) string {
+	var sheet strings.Builder
+	sheet.WriteString("mac,name,extension,password\n")
+	for i := range n {
+		fmt.Fprintf(&sheet, "000413%06X,phone%d,%d,pw-%d\n", i, i, 1000+i, i)
+	}
+	return writeFiles(t, []txtar.File{{Name: "staff.csv", Data: []byte(sheet.String())}, {Name: "dialtone.hcl", Data: []byte(`
+appliance { interface = "eth0" }
+network "office" {
+  subnet = "10.0.0.0/16"
+  range  = ["10.0.1.0", "10.0.255.254"]
+}
+profile "base" {
+  default = true
+  settings {
+    language   = "Deutsch"
+    ntp_server = server.address
+  }
+}
+profile "desk" {
+  settings {
+    admin_mode          = { value = false, perm = "RW" }
+    admin_mode_password = password("admin/${phone.mac}")
+    phone_name          = "${phone.name} ${phone.extension}"
+    ring_sound          = ["Ringer1", "Ringer2"]
+  }
+  key "0" {
+    type = "line"
+  }
+}
+phones "staff" {
+  for_each = csvdecode(file("staff.csv"))
+  mac      = each.value.mac
+  name     = each.value.name
+  model    = "snomD785"
+  profile  = "desk"
+  identity "1" {
+    user      = each.value.extension
+    password  = each.value.password
+    registrar = "pbx.office.example"
+  }
+}
+`)}})
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range []int{50, 500, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := office(b, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				loadDir(b, dir)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/phone")
+		})
+	}
+}
+
+// BenchmarkSetSize tells what a loaded Set holds on to.
+func BenchmarkSetSize(b *testing.B) {
+	dir := office(b, 5000)
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		cfg, rep := config.Load(dir, config.Options{})
+		s := Load(cfg, fakePasswords{}, rep)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(s)
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/5000, "bytes/phone")
+}
+
+func BenchmarkRender(b *testing.B) {
+	s := loadDir(b, office(b, 5000))
+	request := func(i int) Request {
+		m := mac.Addr{0, 4, 0x13, 0, byte(i >> 8), byte(i)}
+		return Request{Path: Path{Kind: Own, Model: "snomD785", MAC: m}, Server: s.Server("snomD785", serverAddress), Reveal: true}
+	}
+	b.Run("cached", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.Render(request(1)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("uncached", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			key, err := s.documentKey(request(i % 5000))
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.document(key); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
