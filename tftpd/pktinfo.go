@@ -1,0 +1,84 @@
+package tftpd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// oobLen holds both kinds of packet information, for a socket of both families.
+const oobLen = 128
+
+// receivePacketInfo has the kernel say to which of our addresses a packet came.
+func receivePacketInfo(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("asking for packet information: %w", err)
+	}
+	var err4, err6 error
+	err = raw.Control(func(fd uintptr) {
+		err4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		err6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	})
+	if err == nil && err4 != nil && err6 != nil {
+		err = errors.Join(err4, err6)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for packet information: %w", err)
+	}
+	return nil
+}
+
+// destination gives the local address that a packet was sent to, bound where
+// the kernel does not say. It is false for broadcast and multicast: such requests are not answered (RFC 1123 section
+// 4.2.3.5), as every server of the network would.
+func destination(oob []byte, bound netip.Addr) (local netip.Addr, ok bool) {
+	local = bound
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+			// struct in_pktinfo: interface, our address, the address in the header
+			ours, header := [4]byte(m.Data[4:8]), [4]byte(m.Data[8:12])
+			// Ours is zero in a packet that came before the kernel was asked.
+			return netip.AddrFrom4(header), ours == header || ours == [4]byte{}
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+			local = netip.AddrFrom16([16]byte(m.Data[:16])).Unmap()
+		}
+	}
+	return local, local.IsValid() && !local.IsUnspecified() && !local.IsMulticast()
+}
+
+// source gives the packet information that makes local the source of a packet.
+func source(local netip.Addr) []byte {
+	if local.Is4() {
+		return (&ipv4.ControlMessage{Src: local.AsSlice()}).Marshal()
+	}
+	return (&ipv6.ControlMessage{Src: local.AsSlice()}).Marshal()
+}
+
+// pathMTU gives the largest block that fits a packet to the peer of conn.
+func pathMTU(conn *net.UDPConn, v4 bool) int {
+	const udpHeader = 8
+	level, name, ipHeader := unix.IPPROTO_IPV6, unix.IPV6_MTU, 40
+	if v4 {
+		level, name, ipHeader = unix.IPPROTO_IP, unix.IP_MTU, 20
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return defaultBlock
+	}
+	mtu := 0
+	if cerr := raw.Control(func(fd uintptr) { mtu, err = unix.GetsockoptInt(int(fd), level, name) }); cerr != nil || err != nil {
+		return defaultBlock
+	}
+	return max(defaultBlock, mtu-ipHeader-udpHeader-headerLen)
+}

@@ -1,0 +1,299 @@
+// Package tftpd serves files and documents over TFTP, for reading only: RFC 1350
+// with options (RFC 2347): blksize (RFC 2348), timeout and tsize (RFC 2349),
+// windowsize (RFC 7440).
+package tftpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dialtone/provision"
+)
+
+const (
+	defaultTransfers = 512
+	// Many phones can come from one address: behind a router, or simulated.
+	defaultPerSource = 64
+	defaultTimeout   = time.Second
+	defaultRetries   = 5
+
+	// duplicateFor is how long the same request of the same port is taken for the
+	// first one, sent again: the transfer repeats its own packets.
+	duplicateFor = 3 * time.Second
+
+	// maxRequest is more than any request has; RFC 2347 allows 512 octets.
+	maxRequest = 4096
+
+	// maxReadErrors is how many times in a row the socket may fail before it is
+	// given up.
+	maxReadErrors = 100
+)
+
+// Opener is what the server needs of the desk. Its errors are *provision.Refusal.
+type Opener interface {
+	Open(r provision.Request) (*provision.Answer, error)
+}
+
+// Server answers read requests. Desk and Log must be set; a zero in any other
+// field means the default.
+type Server struct {
+	Desk      Opener
+	Log       *slog.Logger
+	Transfers int           // at once, in all: 512
+	PerSource int           // at once, of one address (of one /64 in IPv6): 64
+	Timeout   time.Duration // until a block is sent again: 1 s
+	Retries   int           // how often it is sent again: 5
+	Now       func() time.Time
+
+	lines  provision.Throttle
+	panics atomic.Int64
+
+	mu       sync.Mutex
+	sessions map[netip.AddrPort]*session
+	sources  map[netip.Addr]int
+	running  int
+}
+
+// session is a request that is being answered.
+type session struct {
+	conn    *net.UDPConn   // the socket that the request came by, for refusals
+	peer    netip.AddrPort // the client and its transfer identifier
+	local   netip.Addr     // the address that it asked
+	request request
+	started time.Time
+	end     context.CancelCauseFunc
+}
+
+// Causes for the end of a transfer that neither side asked for.
+var (
+	errReplaced = errors.New("the client asked for something else from the same port")
+	errStopping = &fault{codeOther, "the server stops"}
+)
+
+// Serve answers requests that come by conn until ctx ends; the transfers end
+// with it. Then it gives nil. It closes conn in any case.
+func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
+	defer conn.Close()
+	if err := receivePacketInfo(conn); err != nil {
+		return err
+	}
+	s.setDefaults()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	var transfers sync.WaitGroup
+	defer transfers.Wait()
+	defer cancel(errStopping)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+
+	bound := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+	buf, oob := make([]byte, maxRequest), make([]byte, oobLen)
+	failed := 0
+	for {
+		n, oobn, _, peer, err := conn.ReadMsgUDPAddrPort(buf, oob)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			// An interface that goes away for a moment must neither end the
+			// service nor keep a processor busy.
+			if failed++; failed > maxReadErrors || errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("reading requests: %w", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(10 * time.Millisecond):
+			}
+			continue
+		}
+		failed = 0
+		local, ok := destination(oob[:oobn], bound)
+		if !ok {
+			continue
+		}
+		ses := &session{conn: conn, peer: peer, local: local}
+		ses.request, err = parseRequest(buf[:n])
+		if errors.Is(err, errNoRequest) {
+			continue
+		}
+		if err == nil {
+			var admitted bool
+			if admitted, err = s.admit(ctx, ses, &transfers); admitted {
+				continue
+			}
+		}
+		if f, ok := errors.AsType[*fault](err); ok {
+			s.line(ses, slog.LevelInfo, "request refused", "reason", f.text)
+			ses.refuse(f)
+		}
+	}
+}
+
+func (s *Server) setDefaults() {
+	set := func(n *int, value int) {
+		if *n == 0 {
+			*n = value
+		}
+	}
+	set(&s.Transfers, defaultTransfers)
+	set(&s.PerSource, defaultPerSource)
+	set(&s.Retries, defaultRetries)
+	if s.Timeout == 0 {
+		s.Timeout = defaultTimeout
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	s.lines.SourceBurst, s.lines.SourceRate = 16, 0.2
+	s.lines.TotalBurst, s.lines.TotalRate = 256, 2
+	s.sessions = make(map[netip.AddrPort]*session)
+	s.sources = make(map[netip.Addr]int)
+}
+
+// admit starts a transfer unless there are too many. A request that was sent
+// again is dropped: not admitted, and no error.
+func (s *Server) admit(ctx context.Context, ses *session, transfers *sync.WaitGroup) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ses.started = s.Now()
+	if old := s.sessions[ses.peer]; old != nil {
+		if old.request.path == ses.request.path && old.request.query == ses.request.query &&
+			ses.started.Sub(old.started) < duplicateFor {
+			return false, nil
+		}
+		// Some loaders use one port for all they fetch.
+		old.end(errReplaced)
+	}
+	if s.running >= s.Transfers || s.sources[sourceKey(ses.peer)] >= s.PerSource {
+		return false, &fault{codeOther, "busy, try again"}
+	}
+	s.running++
+	s.sources[sourceKey(ses.peer)]++
+	ctx, ses.end = context.WithCancelCause(ctx)
+	s.sessions[ses.peer] = ses
+	transfers.Go(func() {
+		defer s.leave(ses)
+		s.answer(ctx, ses)
+	})
+	return true, nil
+}
+
+func (s *Server) leave(ses *session) {
+	ses.end(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	if key := sourceKey(ses.peer); s.sources[key] > 1 {
+		s.sources[key]--
+	} else {
+		delete(s.sources, key)
+	}
+	if s.sessions[ses.peer] == ses {
+		delete(s.sessions, ses.peer)
+	}
+}
+
+// sourceKey is what counts as one source: whoever has an IPv6 address has its /64.
+func sourceKey(peer netip.AddrPort) netip.Addr {
+	a := peer.Addr().Unmap().WithZone("")
+	if a.Is6() {
+		p, _ := a.Prefix(64) // 64 is never too long for IPv6
+		return p.Addr()
+	}
+	return a
+}
+
+// answer carries one request out. A panic costs this request alone.
+func (s *Server) answer(ctx context.Context, ses *session) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.line(ses, slog.LevelError, "panic", "err", fmt.Sprint(v), "panics", s.panics.Add(1), "stack", string(debug.Stack()))
+			ses.refuse(&fault{codeOther, "internal error"})
+		}
+	}()
+	a, err := s.Desk.Open(provision.Request{
+		Path:     ses.request.path,
+		RawQuery: ses.request.query,
+		Source:   ses.peer.Addr(),
+		Local:    ses.local,
+		Protocol: "tftp",
+	})
+	if err != nil {
+		ses.refuse(faultOf(err))
+		return
+	}
+	defer a.Content.Close()
+	sent, err := s.transfer(ctx, ses, a)
+	if err == nil {
+		return
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	s.line(ses, slog.LevelInfo, "transfer ended early", "bytes", sent, "err", err)
+}
+
+// transfer sends a over a socket of its own.
+func (s *Server) transfer(ctx context.Context, ses *session, a *provision.Answer) (sent int64, err error) {
+	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ses.local, 0)), net.UDPAddrFromAddrPort(ses.peer))
+	if err != nil {
+		ses.refuse(&fault{codeOther, "busy, try again"})
+		return 0, fmt.Errorf("opening the socket of a transfer: %w", err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() {
+		// A client that was replaced has moved on and would take this for the
+		// answer to what it asked next.
+		if cause := context.Cause(ctx); !errors.Is(cause, errReplaced) {
+			conn.Write(errStopping.packet()) // nothing more can be done for it
+		}
+		conn.Close()
+	})
+	defer stop()
+
+	body, size := io.Reader(a.Content), a.Size
+	if ses.request.netascii {
+		body, size = &netascii{r: body}, -1 // known only when it is turned
+	}
+	t := transfer{
+		terms:   negotiate(ses.request.options, size, pathMTU(conn, ses.local.Is4()), s.Timeout),
+		conn:    conn,
+		retries: s.Retries,
+	}
+	err = t.send(body, size)
+	if f, ok := errors.AsType[*fault](err); ok {
+		conn.Write(f.packet()) // the transfer is over whether it arrives or not
+	}
+	return t.sent, err
+}
+
+// refuse answers a request with an error, from the port that it came to: a
+// refusal needs no socket of its own, however many there are.
+func (ses *session) refuse(f *fault) {
+	// UDP gives no promise either; a client that hears nothing asks again.
+	ses.conn.WriteMsgUDPAddrPort(f.packet(), source(ses.local), ses.peer)
+}
+
+// line writes to the log as far as the client has not used up its share.
+func (s *Server) line(ses *session, level slog.Level, message string, attrs ...any) {
+	ip := ses.peer.Addr().Unmap()
+	held, ok := s.lines.Allow(ip, s.Now())
+	if !ok {
+		return
+	}
+	attrs = append([]any{"ip", ip.String(), "path", fmt.Sprintf("%.128q", ses.request.path)}, attrs...)
+	if held > 0 {
+		attrs = append(attrs, "unlogged", held)
+	}
+	s.Log.Log(context.Background(), level, message, attrs...)
+}
