@@ -23,6 +23,8 @@ import (
 
 	"dialtone/internal/lab"
 	"dialtone/internal/mac"
+
+	"golang.org/x/sys/unix"
 )
 
 // inside is set in the environment of a test program that Main has moved.
@@ -40,7 +42,7 @@ func required() bool { return os.Getenv("REQUIRE_NETNS") == "1" }
 // are skipped.
 func Main(m *testing.M) int {
 	if os.Getenv(inside) == "1" {
-		if err := lab.Settle(); err != nil {
+		if err := errors.Join(lab.Settle(), hide()); err != nil {
 			fmt.Fprintln(os.Stderr, "netnstest:", err)
 			return 1
 		}
@@ -86,6 +88,28 @@ func Main(m *testing.M) int {
 	return 0
 }
 
+// hide keeps the programs that tests run from the machine's own state: DHCP
+// clients write their leases, their sockets and the resolver's file.
+func hide() error {
+	for _, dir := range []string{"/run", "/var/lib/dhcp", "/var/lib/dhcpcd"} {
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("hiding %s: %w", dir, err)
+		}
+	}
+	text, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return nil // none to protect
+	}
+	const mine = "/run/resolv.conf"
+	if err := os.WriteFile(mine, text, 0o644); err != nil {
+		return err
+	}
+	if err := unix.Mount(mine, "/etc/resolv.conf", "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("hiding /etc/resolv.conf: %w", err)
+	}
+	return nil
+}
+
 // Need skips a test that cannot run here: outside Main's namespaces, or for
 // want of a program. With REQUIRE_NETNS=1 that is a failure.
 func Need(t testing.TB, programs ...string) {
@@ -94,9 +118,15 @@ func Need(t testing.TB, programs ...string) {
 		missing(t, "no permission to make a network namespace")
 	}
 	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			missing(t, "no program "+p)
-		}
+		NeedProgram(t, p)
+	}
+}
+
+// NeedProgram skips a test for want of a program, wherever it runs.
+func NeedProgram(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		missing(t, "no program "+name)
 	}
 }
 
@@ -170,11 +200,17 @@ func (n *Net) Host(t testing.TB, hw mac.Addr, address netip.Prefix) *Host {
 		t.Fatal(err)
 	}
 	if address.IsValid() {
-		if err := ns.Do(func() error { return lab.SetAddress("eth0", address) }); err != nil {
-			t.Fatal(err)
-		}
+		h.SetAddress(t, address)
 	}
 	return h
+}
+
+// SetAddress gives the host's interface an address.
+func (h *Host) SetAddress(t testing.TB, address netip.Prefix) {
+	t.Helper()
+	if err := h.Do(func() error { return lab.SetAddress("eth0", address) }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Log collects a program's output and lets a test wait for a line of it.

@@ -1,0 +1,45 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var hclBlock = regexp.MustCompile("(?s)```hcl\n(.*?)```")
+
+// TestDocumentedConfigurationLoads runs `check` on the configuration that the
+// documents show, each file's blocks together, as a reader would try them.
+func TestDocumentedConfigurationLoads(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, f := range append(files, "../README.md", "../CONTRIBUTING.md") {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var config strings.Builder
+		for _, m := range hclBlock.FindAllStringSubmatch(string(text), -1) {
+			config.WriteString(m[1])
+		}
+		if config.Len() == 0 {
+			continue
+		}
+		shown++
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "shown.hcl"), config.String())
+		write(t, filepath.Join(dir, "secrets", "sip", "101"), "correct-horse\n")
+		if out, err := dialtone(t, "check", "--config", dir).CombinedOutput(); err != nil {
+			t.Errorf("the configuration in %s: %v\n%s", f, err, out)
+		}
+	}
+	if shown == 0 {
+		t.Error("no document shows a configuration")
+	}
+}
