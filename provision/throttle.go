@@ -38,12 +38,23 @@ func (b *bucket) drain(now time.Time, rate float64) {
 	b.last = now
 }
 
+// SourceOf gives what limits count as one source: an IPv4 address, but the /64 of
+// an IPv6 address, as whoever has one has all of them.
+func SourceOf(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		p, _ := a.Prefix(64) // 64 is never too long for IPv6
+		return p.Addr()
+	}
+	return a
+}
+
 // Allow reports whether a line about source may be written now, and how many
 // lines were held back since the last one that was.
 func (t *Throttle) Allow(source netip.Addr, now time.Time) (held int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.bucketOf(source, now)
+	b := t.bucketOf(SourceOf(source), now)
 	b.drain(now, t.SourceRate)
 	t.total.drain(now, t.TotalRate)
 	if b.used+1 > float64(t.SourceBurst) || t.total.used+1 > float64(t.TotalBurst) {

@@ -174,16 +174,22 @@ func (s *Server) admit(ctx context.Context, ses *session, transfers *sync.WaitGr
 		// Some loaders use one port for all they fetch.
 		old.end(errReplaced)
 	}
-	if s.running >= s.Transfers || s.sources[sourceKey(ses.peer)] >= s.PerSource {
+	source := provision.SourceOf(ses.peer.Addr())
+	if s.running >= s.Transfers || s.sources[source] >= s.PerSource {
 		return false, &fault{codeOther, "busy, try again"}
 	}
 	s.running++
-	s.sources[sourceKey(ses.peer)]++
+	s.sources[source]++
 	ctx, ses.end = context.WithCancelCause(ctx)
 	s.sessions[ses.peer] = ses
 	transfers.Go(func() {
-		defer s.leave(ses)
-		s.answer(ctx, ses)
+		f := s.answer(ctx, ses)
+		// Whoever hears of a refusal may ask again at once and is not to be taken
+		// for a repetition.
+		s.leave(ses)
+		if f != nil {
+			ses.refuse(f)
+		}
 	})
 	return true, nil
 }
@@ -193,32 +199,23 @@ func (s *Server) leave(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
-	if key := sourceKey(ses.peer); s.sources[key] > 1 {
-		s.sources[key]--
+	if source := provision.SourceOf(ses.peer.Addr()); s.sources[source] > 1 {
+		s.sources[source]--
 	} else {
-		delete(s.sources, key)
+		delete(s.sources, source)
 	}
 	if s.sessions[ses.peer] == ses {
 		delete(s.sessions, ses.peer)
 	}
 }
 
-// sourceKey is what counts as one source: whoever has an IPv6 address has its /64.
-func sourceKey(peer netip.AddrPort) netip.Addr {
-	a := peer.Addr().Unmap().WithZone("")
-	if a.Is6() {
-		p, _ := a.Prefix(64) // 64 is never too long for IPv6
-		return p.Addr()
-	}
-	return a
-}
-
-// answer carries one request out. A panic costs this request alone.
-func (s *Server) answer(ctx context.Context, ses *session) {
+// answer carries one request out, or says why it cannot. A panic costs this
+// request alone.
+func (s *Server) answer(ctx context.Context, ses *session) (refusal *fault) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.line(ses, slog.LevelError, "panic", "err", fmt.Sprint(v), "panics", s.panics.Add(1), "stack", string(debug.Stack()))
-			ses.refuse(&fault{codeOther, "internal error"})
+			refusal = &fault{codeOther, "internal error"}
 		}
 	}()
 	a, err := s.Desk.Open(provision.Request{
@@ -229,28 +226,28 @@ func (s *Server) answer(ctx context.Context, ses *session) {
 		Protocol: "tftp",
 	})
 	if err != nil {
-		ses.refuse(faultOf(err))
-		return
+		return faultOf(err)
 	}
 	defer a.Content.Close()
-	sent, err := s.transfer(ctx, ses, a)
+	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ses.local, 0)), net.UDPAddrFromAddrPort(ses.peer))
+	if err != nil {
+		s.line(ses, slog.LevelWarn, "transfer not started", "err", err)
+		return &fault{codeOther, "busy, try again"}
+	}
+	defer conn.Close()
+	sent, err := s.transfer(ctx, ses, conn, a)
 	if err == nil {
-		return
+		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	s.line(ses, slog.LevelInfo, "transfer ended early", "bytes", sent, "err", err)
+	return nil
 }
 
-// transfer sends a over a socket of its own.
-func (s *Server) transfer(ctx context.Context, ses *session, a *provision.Answer) (sent int64, err error) {
-	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ses.local, 0)), net.UDPAddrFromAddrPort(ses.peer))
-	if err != nil {
-		ses.refuse(&fault{codeOther, "busy, try again"})
-		return 0, fmt.Errorf("opening the socket of a transfer: %w", err)
-	}
-	defer conn.Close()
+// transfer sends a over conn, a socket of its own that is connected to the client.
+func (s *Server) transfer(ctx context.Context, ses *session, conn *net.UDPConn, a *provision.Answer) (sent int64, err error) {
 	stop := context.AfterFunc(ctx, func() {
 		// A client that was replaced has moved on and would take this for the
 		// answer to what it asked next.

@@ -498,9 +498,13 @@ func TestBroadcastIsNotAnswered(t *testing.T) {
 	addr, _ := serveOn(t, &Server{Desk: desk(func(r provision.Request) (*provision.Answer, error) {
 		return answer([]byte(r.Path)), nil
 	})}, "udp4", "0.0.0.0:0")
-	c := dial(t, netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), addr.Port()))
+	one := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
+	c := dial(t, one)
+	c.send(rrq("to one")) // the server listens from here on
+	c.want(data(1, "to one"))
+	c = dial(t, netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), addr.Port()))
 	c.send(rrq("to everyone"))
-	c.to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
+	c.to = one
 	c.send(rrq("to one"))
 	c.want(data(1, "to one"))
 }

@@ -1,0 +1,576 @@
+package httpd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dialtone/provision"
+)
+
+// desk is an Opener of one function.
+type desk func(r provision.Request) (*provision.Answer, error)
+
+func (d desk) Open(r provision.Request) (*provision.Answer, error) { return d(r) }
+
+// content is an answer's content that tells when it was closed.
+type content struct {
+	io.ReadSeeker
+	closed func()
+}
+
+func (c content) Close() error {
+	if c.closed != nil {
+		c.closed()
+	}
+	return nil
+}
+
+func document(body string) *provision.Answer {
+	return &provision.Answer{
+		Content: content{ReadSeeker: strings.NewReader(body)}, Size: int64(len(body)),
+		ETag: `"r1"`, ContentType: "text/xml; charset=utf-8",
+	}
+}
+
+// serve runs s on a loopback port until the test ends, and checks that it ends well.
+func serve(t *testing.T, s *Server) (addr string, stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Serve does not end")
+		}
+	})
+	t.Cleanup(stop)
+	return l.Addr().String(), stop
+}
+
+// ask sends a request as it stands and reads one answer.
+func ask(t *testing.T, addr, request string) (*http.Response, string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(request, " ")
+	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("%.60q: %v", request, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%.60q: %v", request, err)
+	}
+	return resp, string(body)
+}
+
+func get(path string, headers ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: x\r\n" + strings.Join(append(headers, "\r\n"), "\r\n")
+}
+
+// shown is what a phone sees of an answer.
+type shown struct {
+	Status int
+	Length int64
+	Header map[string]string
+	Body   string
+}
+
+func show(resp *http.Response, body string, headers ...string) shown {
+	s := shown{Status: resp.StatusCode, Length: resp.ContentLength, Body: body}
+	for _, h := range headers {
+		if v := resp.Header.Get(h); v != "" {
+			if s.Header == nil {
+				s.Header = make(map[string]string)
+			}
+			s.Header[h] = v
+		}
+	}
+	return s
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("0123456789", 2000)
+	addr, _ := serve(t, &Server{Desk: desk(func(r provision.Request) (*provision.Answer, error) {
+		switch r.Path {
+		case "/missing":
+			return nil, &provision.Refusal{Status: 404, Reason: "there is none: make one"}
+		case "/guarded":
+			return nil, &provision.Refusal{Status: 403, Reason: "not yours"}
+		case "/later":
+			return nil, &provision.Refusal{Status: 503, Reason: "try again"}
+		case "/wrapped":
+			return nil, errors.New("open /srv/dialtone/x: too bad")
+		case "/panic":
+			panic("oh")
+		case "/long":
+			return document(long), nil
+		case "/empty":
+			return document(""), nil
+		}
+		return document("<settings/>"), nil
+	})})
+	xml := map[string]string{
+		"Content-Type": "text/xml; charset=utf-8", "ETag": `"r1"`, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff",
+	}
+	with := func(h map[string]string, more ...string) map[string]string {
+		all := make(map[string]string)
+		for k, v := range h {
+			all[k] = v
+		}
+		for i := 0; i < len(more); i += 2 {
+			if all[more[i]] = more[i+1]; more[i+1] == "" {
+				delete(all, more[i])
+			}
+		}
+		return all
+	}
+	text := map[string]string{
+		"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	}
+	for _, tt := range []struct {
+		name, request string
+		want          shown
+	}{
+		{"document", get("/x"), shown{200, 11, xml, "<settings/>"}},
+		{"long document", get("/long"), shown{200, 20000, xml, long}},
+		{"empty document", get("/empty"), shown{200, 0, xml, ""}},
+		{"HTTP/1.0", "GET /x HTTP/1.0\r\n\r\n", shown{200, 11, xml, "<settings/>"}},
+		{"head", "HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n", shown{200, 11, xml, ""}},
+		{
+			"known revision", get("/x", `If-None-Match: "r0", "r1"`),
+			shown{304, 0, with(xml, "Content-Type", ""), ""},
+		},
+		{"other revision", get("/x", `If-None-Match: "r0"`), shown{200, 11, xml, "<settings/>"}},
+		{"range", get("/long", "Range: bytes=19995-"), shown{206, 5, with(xml, "Content-Range", "bytes 19995-19999/20000"), "56789"}},
+		{
+			"range of an old revision", get("/x", "Range: bytes=1-2", `If-Range: "r0"`),
+			shown{200, 11, xml, "<settings/>"},
+		},
+		{"missing", get("/missing"), shown{404, 24, text, "there is none: make one\n"}},
+		{"head of what is missing", "HEAD /missing HTTP/1.1\r\nHost: x\r\n\r\n", shown{404, 24, text, ""}},
+		{"guarded", get("/guarded"), shown{403, 10, text, "not yours\n"}},
+		{"later", get("/later"), shown{503, 10, with(text, "Retry-After", "5"), "try again\n"}},
+		{"wrapped", get("/wrapped"), shown{500, 15, text, "internal error\n"}},
+		{"panic", get("/panic"), shown{500, 15, text, "internal error\n"}},
+		{
+			"post", "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+			shown{405, 64, with(text, "Allow", "GET, HEAD"), "nothing can be changed here: this server answers GET and HEAD\n"},
+		},
+		{
+			"options", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+			shown{405, 64, with(text, "Allow", "GET, HEAD"), "nothing can be changed here: this server answers GET and HEAD\n"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			resp, body := ask(t, addr, tt.request)
+			if len(resp.TransferEncoding) > 0 {
+				t.Errorf("Transfer-Encoding %v", resp.TransferEncoding)
+			}
+			got := show(resp, body, "Content-Type", "ETag", "Cache-Control", "X-Content-Type-Options", "Content-Range", "Retry-After", "Allow")
+			if tt.want.Status == http.StatusMethodNotAllowed {
+				tt.want.Length = int64(len(tt.want.Body))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What the desk is asked: the path decoded once, never cleaned nor redirected.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	asked := make(chan provision.Request, 1)
+	addr, _ := serve(t, &Server{Desk: desk(func(r provision.Request) (*provision.Answer, error) {
+		asked <- r
+		return document("x"), nil
+	})})
+	loopback := netip.MustParseAddr("127.0.0.1")
+	for _, tt := range []struct{ target, path, query string }{
+		{"/snomD785.htm", "/snomD785.htm", ""},
+		{"//snomD785.htm", "//snomD785.htm", ""},
+		{"/../../etc/passwd", "/../../etc/passwd", ""},
+		{"/a/./b//../c", "/a/./b//../c", ""},
+		{"/files/%2e%2e/x%2Fy", "/files/../x/y", ""},
+		{"/00%3A04%3A13.xml", "/00:04:13.xml", ""},
+		{"/%2500", "/%00", ""},
+		{"/%00", "/\x00", ""},
+		{"/?mac=00%3A04", "/", "mac=00%3A04"},
+		{"http://other.example/x", "/x", ""},
+	} {
+		resp, _ := ask(t, addr, get(tt.target, "User-Agent: snomD785-SIP 10.1"))
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: status %d", tt.target, resp.StatusCode)
+		}
+		want := provision.Request{
+			Path: tt.path, RawQuery: tt.query, Source: loopback, Local: loopback,
+			Protocol: "http", UserAgent: "snomD785-SIP 10.1",
+		}
+		if diff := cmp.Diff(want, <-asked, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.target, diff)
+		}
+	}
+}
+
+func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
+	addr, _ := serve(t, &Server{Desk: desk(func(provision.Request) (*provision.Answer, error) {
+		t.Error("the desk was asked")
+		return document("x"), nil
+	})})
+	for request, want := range map[string]int{
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":                                 400,
+		"\x16\x03\x01\x02\x00\x01 x x\r\n\r\n":                                 400,
+		"GET / HTTP/1.1\r\nX: " + strings.Repeat("y", 16<<10) + "\r\n\r\n":     431,
+		"GET /" + strings.Repeat("y", 16<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n": 431,
+	} {
+		resp, _ := ask(t, addr, request)
+		if resp.StatusCode != want {
+			t.Errorf("%.20q: status %d, want %d", request, resp.StatusCode, want)
+		}
+	}
+}
+
+func image(t *testing.T, size int) (path string, body []byte) {
+	t.Helper()
+	body = make([]byte, size)
+	rand.NewChaCha8([32]byte{2}).Read(body)
+	path = filepath.Join(t.TempDir(), "image.bin")
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, body
+}
+
+func fileDesk(t *testing.T, path string) desk {
+	return func(provision.Request) (*provision.Answer, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Error(err)
+			return nil, err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			t.Error(err)
+			return nil, err
+		}
+		return &provision.Answer{
+			Content: f, Size: info.Size(), ModTime: info.ModTime(), ETag: `"f"`, ContentType: "application/octet-stream",
+		}, nil
+	}
+}
+
+func TestImage(t *testing.T) {
+	t.Parallel()
+	path, body := image(t, 5<<20+17)
+	addr, _ := serve(t, &Server{Desk: fileDesk(t, path)})
+	for _, tt := range []struct {
+		ranges string
+		status int
+		want   []byte
+	}{
+		{"", 200, body},
+		{"bytes=0-", 206, body},
+		{"bytes=3000000-", 206, body[3000000:]},
+		{"bytes=-17", 206, body[len(body)-17:]},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/firmware/image.bin", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.ranges != "" {
+			req.Header.Set("Range", tt.ranges)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != tt.status || !bytes.Equal(got, tt.want) || resp.ContentLength != int64(len(tt.want)) {
+			t.Errorf("range %q: status %d, %d octets of %d, %v", tt.ranges, resp.StatusCode, len(got), len(tt.want), err)
+		}
+		if resp.Header.Get("Last-Modified") == "" {
+			t.Error("no Last-Modified")
+		}
+	}
+	resp, _ := ask(t, addr, get("/x", "Range: bytes=99999999-"))
+	if resp.StatusCode != http.StatusRequestedRangeNotSatisfiable || resp.ContentLength < 0 {
+		t.Errorf("range beyond the end: status %d, length %d", resp.StatusCode, resp.ContentLength)
+	}
+}
+
+// A reader that takes nothing is cut.
+func TestStalledReader(t *testing.T) {
+	t.Parallel()
+	path, _ := image(t, 32<<20)
+	for name, wrap := range map[string]func(f io.ReadSeekCloser) io.ReadSeekCloser{
+		"sendfile": nil,
+		"memory":   func(f io.ReadSeekCloser) io.ReadSeekCloser { return content{ReadSeeker: f} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			done := make(chan struct{})
+			open := fileDesk(t, path)
+			s := &Server{Stall: 50 * time.Millisecond, Desk: open}
+			if wrap != nil {
+				s.Desk = desk(func(r provision.Request) (*provision.Answer, error) {
+					a, err := open(r)
+					if err == nil {
+						f := a.Content
+						a.Content = content{f, func() { f.Close() }}
+					}
+					return a, err
+				})
+			}
+			h := &watched{Server: s, done: done}
+			addr := h.serve(t)
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, get("/image"))
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				t.Error("the reader keeps its place")
+			}
+		})
+	}
+}
+
+// watched tells when an answer is over.
+type watched struct {
+	*Server
+	done chan struct{}
+}
+
+func (h *watched) serve(t *testing.T) string {
+	inner := h.Desk
+	h.Desk = desk(func(r provision.Request) (*provision.Answer, error) {
+		a, err := inner.Open(r)
+		return a, err
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Log = slog.New(slog.DiscardHandler)
+	h.setDefaults()
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(h.done)
+		h.ServeHTTP(w, r)
+	})}
+	go srv.Serve(newListener(l, 10, 10, h.Stall))
+	t.Cleanup(func() { srv.Close() })
+	return l.Addr().String()
+}
+
+// fakeConn notes what is asked of a connection.
+type fakeConn struct {
+	net.Conn
+	calls []string
+}
+
+func (c *fakeConn) SetWriteDeadline(time.Time) error {
+	c.calls = append(c.calls, "deadline")
+	return nil
+}
+
+func (c *fakeConn) Write(p []byte) (int, error) {
+	c.calls = append(c.calls, fmt.Sprintf("write %d", len(p)))
+	return len(p), nil
+}
+
+func (c *fakeConn) ReadFrom(r io.Reader) (int64, error) {
+	lr := r.(*io.LimitedReader)
+	_, file := lr.R.(*os.File)
+	n, err := io.Copy(io.Discard, r)
+	c.calls = append(c.calls, fmt.Sprintf("file %v %d", file, n))
+	return n, err
+}
+
+// A reader that is slow but takes each stride in time is not cut: the deadline
+// is put off with each. The file stays one that sendfile takes.
+func TestDeadlinePerStride(t *testing.T) {
+	t.Parallel()
+	path, _ := image(t, 2<<20+5)
+	for _, tt := range []struct {
+		name  string
+		limit int64
+		want  []string
+		n     int64
+		left  int64
+	}{
+		{"part", 1<<20 + 3, []string{"deadline", "file true 1048576", "deadline", "file true 3"}, 1<<20 + 3, 0},
+		{"whole strides", 1 << 20, []string{"deadline", "file true 1048576"}, 1 << 20, 0},
+		{
+			"file shorter than said", 3 << 20,
+			[]string{"deadline", "file true 1048576", "deadline", "file true 1048576", "deadline", "file true 5"},
+			2<<20 + 5, 1<<20 - 5,
+		},
+		{"nothing", 0, nil, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			fake := &fakeConn{}
+			lr := &io.LimitedReader{R: f, N: tt.limit}
+			n, err := (&conn{Conn: fake, stall: time.Second}).ReadFrom(lr)
+			if err != nil || n != tt.n || lr.N != tt.left {
+				t.Errorf("ReadFrom = %d, %v, %d left, want %d, %d left", n, err, lr.N, tt.n, tt.left)
+			}
+			if diff := cmp.Diff(tt.want, fake.calls); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	entered := make(chan struct{}, 10)
+	addr, _ := serve(t, &Server{Connections: 3, PerSource: 2, Desk: desk(func(provision.Request) (*provision.Answer, error) {
+		entered <- struct{}{}
+		<-release
+		return document("x"), nil
+	})})
+	dial := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, get("/x"))
+		return c
+	}
+	var within []net.Conn
+	for range 2 {
+		within = append(within, dial("127.0.0.1"))
+		<-entered
+	}
+	if _, err := dial("127.0.0.1").Read(make([]byte, 1)); err == nil {
+		t.Error("the third connection of one source is answered")
+	}
+	within = append(within, dial("127.0.0.2"))
+	<-entered
+	// The fourth in all waits for a place, and gets it.
+	fourth := dial("127.0.0.3")
+	close(release)
+	within[0].Close()
+	for _, c := range append(within[1:], fourth) {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("answer: %v", err)
+		}
+		resp.Body.Close()
+		c.Close()
+	}
+}
+
+// When the service ends, what is short is sent to its end and what is long is cut.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	path, _ := image(t, 64<<20)
+	addr, stop := serve(t, &Server{Grace: 20 * time.Millisecond, Desk: fileDesk(t, path)})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, get("/image"))
+	b := make([]byte, 1000)
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if n, err := io.Copy(io.Discard, c); n >= 64<<20-1000 && err == nil {
+		t.Error("the whole image came, though nobody waited for it")
+	}
+	if _, err := net.Dial("tcp", addr); err == nil {
+		t.Error("the port is still open")
+	}
+}
+
+func TestBrokenListener(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s := &Server{Log: slog.New(slog.DiscardHandler)}
+	if err := s.Serve(t.Context(), l); err == nil || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve: %v, want that the listener is closed", err)
+	}
+}
+
+// Hostile clients cannot fill the log.
+func TestQuietLog(t *testing.T) {
+	t.Parallel()
+	var lines bytes.Buffer
+	addr, stop := serve(t, &Server{
+		Log:  slog.New(slog.NewTextHandler(&lines, nil)),
+		Now:  func() time.Time { return time.Unix(1, 0) },
+		Desk: desk(func(provision.Request) (*provision.Answer, error) { panic("\x1b[31mno") }),
+	})
+	for range 50 {
+		ask(t, addr, get("/%1b[2J"))
+	}
+	stop()
+	if n := bytes.Count(lines.Bytes(), []byte("\n")); n != 16 {
+		t.Errorf("%d lines, want 16", n)
+	}
+	if bytes.ContainsRune(lines.Bytes(), '\x1b') {
+		t.Error("an escape sequence reached the log")
+	}
+}
