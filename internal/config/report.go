@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -55,8 +56,8 @@ func (r *Report) Append(diags hcl.Diagnostics) {
 	}
 }
 
-// refine gives a failed function call the summary that the function chose, and
-// keeps secret keys out of the text.
+// refine gives a failed function call the summary that the function chose, adds
+// advice that HCL does not know, and keeps secret keys out of the text.
 func (r *Report) refine(d *hcl.Diagnostic) *hcl.Diagnostic {
 	if extra, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok {
 		var failure *callError
@@ -68,6 +69,11 @@ func (r *Report) refine(d *hcl.Diagnostic) *hcl.Diagnostic {
 			}
 			return &refined
 		}
+	}
+	if d.Summary == "Unknown variable" && !strings.Contains(d.Detail, "Did you mean") {
+		refined := *d
+		refined.Detail += " If a text is meant, write it in quotes."
+		return &refined
 	}
 	if d.Summary == "Duplicate object key" && d.Expression != nil && d.EvalContext != nil {
 		if v, _ := d.Expression.Value(d.EvalContext); v.IsMarked() {
@@ -122,6 +128,22 @@ func (r *Report) Write(w io.Writer, color bool, width int) error {
 		return fmt.Errorf("writing diagnostics: %w", err)
 	}
 	return nil
+}
+
+// Lines gives each error on one line, "FILE:LINE: SUMMARY: DETAIL", for a log.
+func (r *Report) Lines() []string {
+	var lines []string
+	for _, d := range r.Diagnostics() {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		line := d.Summary + ": " + d.Detail
+		if at := place(d); at.Filename != "" {
+			line = fmt.Sprintf("%s:%d: %s", at.Filename, at.Start.Line, line)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // MarshalJSON gives a list of objects with severity ("error" or "warning"),

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"dialtone/internal/mac"
+	"dialtone/profiles"
+	"dialtone/provision"
+)
+
+type renderCmd struct {
+	configFlag
+	Reveal bool   `help:"Show passwords, as the phone gets them. Without it they are ********."`
+	Server string `placeholder:"ADDRESS" help:"Address that the phone reaches this appliance by, when it can't be found out."`
+	Model  string `help:"Model of a phone whose block names none."`
+
+	Who  string `arg:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
+	Path string `arg:"" optional:"" help:"What it asks for (/snomD785.htm); left out: every document that it gets."`
+}
+
+func (c *renderCmd) Run(a *app) error {
+	passwords := statePasswords
+	if !c.Reveal {
+		passwords = nil
+	}
+	cfg, err := load(c.Config, passwords)
+	if err != nil {
+		return err
+	}
+	if cfg.Report.HasErrors() {
+		if err := writeReport(a.Stderr, cfg.Report); err != nil {
+			return err
+		}
+		return exitError{exitWrong}
+	}
+	who, model, err := c.who(cfg.Set)
+	if err != nil {
+		return err
+	}
+	local, err := c.local(a, cfg)
+	if err != nil {
+		return err
+	}
+	desk := newDesk(func() *configuration { return &cfg }, nil, a.Log)
+	if c.Path != "" {
+		return render(a.Stdout, desk, c.Path, who, local, c.Reveal)
+	}
+	for i, p := range documents(who, model) {
+		if i > 0 {
+			fmt.Fprintln(a.Stdout)
+		}
+		fmt.Fprintf(a.Stdout, "-- %s --\n", p)
+		err := render(a.Stdout, desk, p, who, local, c.Reveal)
+		if refusal, ok := errors.AsType[*provision.Refusal](err); ok {
+			fmt.Fprintf(a.Stdout, "(%d: %s)\n", refusal.Status, refusal.Reason)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// who reads the first argument: a phone with its model, or a model alone.
+func (c *renderCmd) who(set *profiles.Set) (mac.Addr, string, error) {
+	m, err := mac.Parse(c.Who)
+	if err != nil {
+		if model, ok := set.Model(c.Who); ok {
+			return mac.Addr{}, model.Name, nil
+		}
+		return mac.Addr{}, "", fmt.Errorf("%q is neither a MAC address nor a model of a Snom phone (for instance snomD785)", c.Who)
+	}
+	model := c.Model
+	if phone, ok := set.Phone(m); ok && model == "" {
+		model = phone.Model
+	}
+	if model == "" {
+		model = profiles.ModelHint(m)
+	}
+	if model == "" && c.Path == "" {
+		return mac.Addr{}, "", fmt.Errorf("the model of %s is not in the configuration; give it with --model", m)
+	}
+	return m, model, nil
+}
+
+func (c *renderCmd) local(a *app, cfg configuration) (netip.Addr, error) {
+	if c.Server != "" {
+		local, err := netip.ParseAddr(c.Server)
+		if err != nil {
+			return netip.Addr{}, fmt.Errorf("reading --server: %w", err)
+		}
+		return local, nil
+	}
+	local, exact, err := localAddress(cfg)
+	if err == nil && !exact {
+		fmt.Fprintf(a.Stderr, "dialtone: interface %s is not on this machine; rendering for %s (--server ADDRESS says another)\n",
+			cfg.Networks[0].Interface, local)
+	}
+	return local, err
+}
+
+// documents lists what a phone asks for at its start, in its order; for a
+// model, the part that every phone of it gets.
+func documents(who mac.Addr, model string) []string {
+	var paths []string
+	add := func(k profiles.Kind) {
+		paths = append(paths, profiles.Path{Kind: k, Model: model, MAC: who}.String())
+	}
+	add(profiles.ModelContainer)
+	if !who.IsZero() {
+		add(profiles.PhoneContainer)
+	}
+	add(profiles.General)
+	add(profiles.GUILanguages)
+	add(profiles.WebLanguages)
+	if !who.IsZero() {
+		add(profiles.Own)
+	}
+	add(profiles.FirmwareStatus)
+	return paths
+}
+
+func render(w io.Writer, desk *provision.Desk, path string, who mac.Addr, local netip.Addr, reveal bool) error {
+	answer, err := desk.Render(path, who, local, reveal)
+	if err != nil {
+		return err
+	}
+	defer answer.Content.Close()
+	_, err = io.Copy(w, answer.Content)
+	return err
+}

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"dialtone/dhcpd"
+	"dialtone/dhcpd/lease"
+	"dialtone/httpd"
+	"dialtone/internal/config"
+	"dialtone/internal/daemon"
+	"dialtone/internal/mac"
+	"dialtone/profiles"
+	"dialtone/provision"
+	"dialtone/tftpd"
+)
+
+// database is the file below the state folder that holds what has to outlive
+// a power cut. Whoever has it open keeps a second copy of the service out.
+const database = "dialtone.db"
+
+// appliance is the service with its parts joined. This file is the one place
+// where they meet.
+type appliance struct {
+	path    string // of the configuration
+	log     *slog.Logger
+	started time.Time
+	current atomic.Pointer[configuration]
+	db      *bbolt.DB
+	dhcp    *dhcpd.Server // nil where no network is leased
+	desk    *provision.Desk
+	tasks   []daemon.Task
+	close   []func() error // what was opened, oldest first
+
+	reloading  sync.Mutex
+	lastReload atomic.Pointer[string]
+}
+
+// newAppliance opens everything that can be refused, the sockets of files
+// included, before anything is served: a start fails whole, or not at all.
+func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *appliance, err error) {
+	a := &appliance{path: path, log: log, started: time.Now()}
+	a.current.Store(&cfg)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	leases, err := a.openLeases(filepath.Join(cfg.Appliance.StateDir, database))
+	if err != nil {
+		return nil, err
+	}
+	a.desk = newDesk(a.current.Load, leases.View(), log)
+	if len(cfg.Networks) > 0 {
+		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		a.tasks = append(a.tasks, daemon.Task{Name: "dhcp", Run: a.dhcp.Run})
+	}
+	for _, open := range []func(configuration) error{a.openHTTP, a.openTFTP, a.openControl} {
+		if err := open(cfg); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// newDesk makes the desk of a configuration that may be replaced by a later
+// one. serve and render ask the same.
+func newDesk(current func() *configuration, witness provision.Witness, log *slog.Logger) *provision.Desk {
+	return provision.New(provision.Config{
+		Set:      func() *profiles.Set { return current().Set },
+		FilesDir: func() string { return current().Appliance.FilesDir },
+		Secrets:  func() string { return current().Provisioning.Secrets },
+		Witness:  witness,
+		Log:      log,
+		Now:      time.Now,
+	})
+}
+
+// openLeases opens the state. Its lock is what keeps a second copy out.
+func (a *appliance) openLeases(path string) (*lease.Store, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        time.Second,
+		NoFreelistSync: true, // a third less to write at each commit; rebuilt at the start
+		FreelistType:   bbolt.FreelistMapType,
+	})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("opening %s: another dialtone is running on it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	a.db = db
+	a.close = append(a.close, db.Close)
+	return lease.Open(db, time.Now)
+}
+
+func (a *appliance) openHTTP(cfg configuration) error {
+	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", cfg.Provisioning.HTTPPort))
+	if err != nil {
+		return fmt.Errorf("opening HTTP: %w", err)
+	}
+	server := &httpd.Server{Desk: a.desk, Log: a.log}
+	a.serve("http", l.Close, func(ctx context.Context) error { return server.Serve(ctx, l) })
+	return nil
+}
+
+func (a *appliance) openTFTP(cfg configuration) error {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: cfg.Provisioning.TFTPPort})
+	if err != nil {
+		return fmt.Errorf("opening TFTP: %w", err)
+	}
+	server := &tftpd.Server{Desk: a.desk, Log: a.log}
+	a.serve("tftp", conn.Close, func(ctx context.Context) error { return server.Serve(ctx, conn) })
+	return nil
+}
+
+func (a *appliance) openControl(cfg configuration) error {
+	l, err := listenControl(filepath.Join(cfg.Appliance.StateDir, controlSocket))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: a.controlHandler(), ReadHeaderTimeout: 5 * time.Second}
+	a.serve("control", l.Close, func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// serve adds a task whose socket is open already, and so answers at once.
+func (a *appliance) serve(name string, close func() error, run func(context.Context) error) {
+	a.close = append(a.close, func() error {
+		if err := close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	a.tasks = append(a.tasks, daemon.Task{Name: name, Run: func(ctx context.Context, ready func()) error {
+		ready()
+		return run(ctx)
+	}})
+}
+
+// Run serves until told to stop.
+func (a *appliance) Run(ctx context.Context) error {
+	d := &daemon.Daemon{Tasks: a.tasks, Log: a.log, Reload: func() string { return a.reload().Status }}
+	return d.Run(ctx)
+}
+
+// Close gives back what newAppliance opened, newest first.
+func (a *appliance) Close() error {
+	var errs []error
+	for i := len(a.close) - 1; i >= 0; i-- {
+		errs = append(errs, a.close[i]())
+	}
+	a.close = nil
+	return errors.Join(errs...)
+}
+
+// reload reads the configuration beside the one in force, and puts it in its
+// place when it has no error. What needs new sockets waits for a restart.
+func (a *appliance) reload() reloaded {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	status := a.loadBeside()
+	a.lastReload.Store(&status.Status)
+	return status
+}
+
+func (a *appliance) loadBeside() reloaded {
+	cfg, err := load(a.path, statePasswords)
+	if err != nil {
+		a.log.Error("reload: the old configuration stays", "err", err)
+		return reloaded{Status: "reload: the old configuration stays: " + err.Error()}
+	}
+	report, err := cfg.Report.MarshalJSON()
+	if err != nil {
+		a.log.Error("reload", "err", err)
+	}
+	if cfg.Report.HasErrors() {
+		for _, line := range cfg.Report.Lines() {
+			a.log.Error("reload: the old configuration stays", "reason", line)
+		}
+		return reloaded{
+			Status: fmt.Sprintf("reload: the old configuration stays: %s; dialtone check says which", count(cfg.Report.Errors(), "error")),
+			Report: report,
+		}
+	}
+	old := a.current.Load()
+	if a.dhcp != nil {
+		if err := a.dhcp.Reload(dhcpConfig(cfg)); err != nil {
+			a.log.Error("reload: the old configuration stays", "err", err)
+			return reloaded{Status: "reload: the old configuration stays: " + err.Error(), Report: report}
+		}
+	}
+	a.current.Store(&cfg)
+	status := fmt.Sprintf("reloaded: %s", count(len(cfg.Set.Phones()), "phone"))
+	if later := needsRestart(old.Config, cfg.Config); later != "" {
+		status += "; " + later + " changed, and takes effect at a restart"
+		a.log.Warn("reload: a change takes effect at a restart", "reason", later)
+	}
+	a.log.Info("reloaded", "phones", len(cfg.Set.Phones()), "warnings", cfg.Report.Warnings())
+	return reloaded{OK: true, Status: status, Report: report}
+}
+
+// needsRestart names what changed that a running service cannot follow.
+func needsRestart(old, now *config.Config) string {
+	switch {
+	case old.Appliance.StateDir != now.Appliance.StateDir:
+		return "appliance.state_dir"
+	case old.Provisioning.HTTPPort != now.Provisioning.HTTPPort:
+		return "provisioning.http_port"
+	case old.Provisioning.TFTPPort != now.Provisioning.TFTPPort:
+		return "provisioning.tftp_port"
+	case (len(old.Networks) == 0) != (len(now.Networks) == 0):
+		return "whether there is a network block"
+	}
+	return ""
+}
+
+// status says what the service is at the moment.
+func (a *appliance) status() status {
+	s := status{Version: versionText(), PID: os.Getpid(), Started: a.started, Config: a.path, Networks: map[string]string{}}
+	if last := a.lastReload.Load(); last != nil {
+		s.Reload = *last
+	}
+	for _, n := range a.current.Load().Networks {
+		if addr, ok := interfaceAddress(n.Interface, n.Subnet); ok {
+			s.Networks[n.Name] = addr.String()
+		}
+	}
+	return s
+}
+
+// phones tells the DHCP server what the profiles know of a client.
+type phones struct{ set *profiles.Set }
+
+// Recognise takes option 60 at its word. A client without one is a phone when
+// the configuration has it, or when its MAC is of Snom's ranges: firmware
+// before 7.3.15 sends none. A configured phone is one whatever it sends.
+func (p phones) Recognise(m mac.Addr, vendorClass string) (model string, phone bool) {
+	if name := profiles.ModelOf(vendorClass); name != "" {
+		if model, ok := p.set.Model(name); ok {
+			name = model.Name
+		}
+		return name, true
+	}
+	configured, known := p.set.Phone(m)
+	return configured.Model, known || vendorClass == "" && profiles.IsSnom(m)
+}
+
+// SettingServer gives options 66 and 67.
+func (p phones) SettingServer(model string, server netip.Addr) (tftpServerName, bootfile string) {
+	return p.set.SettingServer(model, server)
+}
+
+// dhcpConfig gives the DHCP server its part of a configuration. Reservations
+// come from host blocks and from phones with an address, alike.
+func dhcpConfig(cfg configuration) dhcpd.Config {
+	out := dhcpd.Config{Phones: phones{cfg.Set}, Authoritative: true}
+	for _, n := range cfg.Networks {
+		network := dhcpd.Network{
+			Name: n.Name, Interface: n.Interface, Subnet: n.Subnet, Exclude: n.Exclude,
+			Routers: n.Routers, DNSServers: n.DNSServers, NTPServers: n.NTPServers,
+			Domain: n.Domain, LeaseTime: n.LeaseTime, Options: dhcpOptions(n.Options),
+		}
+		if !n.DNSSet {
+			// DNS is not served yet, so the best that is known is a router.
+			network.DNSServers = n.Routers
+		}
+		for _, r := range n.Ranges {
+			network.Ranges = append(network.Ranges, lease.Range{First: r.First, Last: r.Last})
+		}
+		if n.VLAN != nil {
+			network.VLAN = &dhcpd.VLAN{ID: n.VLAN.ID, Priority: n.VLAN.Priority}
+		}
+		for _, h := range n.Hosts {
+			network.Hosts = append(network.Hosts, dhcpd.Host{MAC: h.MAC, Address: h.Address, Name: h.Name})
+		}
+		for _, p := range cfg.Set.Phones() {
+			host := dhcpd.Host{MAC: p.MAC, Name: profiles.HostName(p.Name)}
+			if n.Subnet.Contains(p.Address) {
+				host.Address = p.Address
+			}
+			network.Hosts = append(network.Hosts, host)
+		}
+		out.Networks = append(out.Networks, network)
+	}
+	for _, c := range cfg.Classes {
+		out.Classes = append(out.Classes, dhcpd.Class{Name: c.Name, Match: c.Match, Options: dhcpOptions(c.Options)})
+	}
+	return out
+}
+
+func dhcpOptions(options []config.Option) []dhcpd.Option {
+	var out []dhcpd.Option
+	for _, o := range options {
+		out = append(out, dhcpd.Option{Code: o.Code, Data: o.Data})
+	}
+	return out
+}
