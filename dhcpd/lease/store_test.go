@@ -1,0 +1,223 @@
+package lease
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"dialtone/internal/mac"
+)
+
+var (
+	start   = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	byValue = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+)
+
+func openDB(t testing.TB, path string) *bbolt.DB {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func testLease(addr string, last byte) Lease {
+	return Lease{
+		Addr: netip.MustParseAddr(addr), MAC: mac.Addr{0, 0, 0x5e, 0, 0x53, last}, State: Leased,
+		ClientID: "\xff\x00id", HostName: "reception", VendorClass: "snomD785\x1b[0m", Start: start, Expiry: start.Add(time.Hour), Recorded: start.Add(2 * time.Hour),
+	}
+}
+
+func TestStoreKeepsLeases(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "dialtone.db")
+	db := openDB(t, path)
+	s, err := Open(db, func() time.Time { return start })
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, bare, skipped := testLease("192.0.2.10", 1), Lease{Addr: netip.MustParseAddr("192.0.2.9"), State: Declined, Start: start}, testLease("192.0.2.11", 2)
+	full.Recorded = full.Recorded.Add(time.Nanosecond) // is rounded up: a record never ends early
+	bare.Recorded = start.Add(time.Minute)
+	if err := s.Write([]Change{{After: &full, Write: true}, {After: &skipped}, {After: &bare, Write: true}}); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+
+	s, err = Open(openDB(t, path), func() time.Time { return start })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Load(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Recorded = start.Add(2*time.Hour + time.Second)
+	full.Expiry = full.Recorded
+	bare.Expiry = bare.Recorded
+	if diff := cmp.Diff([]Lease{bare, full}, got, byValue); diff != "" {
+		t.Errorf("leases (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]Lease{bare, full}, s.View().Snapshot(), byValue); diff != "" {
+		t.Errorf("snapshot (-want +got):\n%s", diff)
+	}
+}
+
+// TestRecordFormat fails when the format changes: then the version has to.
+func TestRecordFormat(t *testing.T) {
+	t.Parallel()
+	l := testLease("192.0.2.10", 1)
+	want := "01" + "00005e005301" + "0000000069a3f200" + "0000000069a40e20" + "04ff006964" + "09726563657074696f6e" + "0c736e6f6d443738351b5b306d"
+	if diff := cmp.Diff(want, hex.EncodeToString(encode(&l))); diff != "" {
+		t.Errorf("record of version %s (-want +got):\n%s", version, diff)
+	}
+}
+
+func TestStoreRefusesAnotherVersion(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "dialtone.db")
+	db := openDB(t, path)
+	err := db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		return b.Put(leaseBucket, []byte("2"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = openDB(t, path)
+	_, err = Open(db, time.Now)
+	if err == nil || err.Error() != `opening leases: the leases are of version "2", this program knows version 1 alone` {
+		t.Errorf("error: %v", err)
+	}
+	db.Close()
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Error("the database was changed", err)
+	}
+}
+
+// TestBadRecord holds that damage costs the addresses it is about, and no more.
+func TestBadRecord(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, filepath.Join(t.TempDir(), "dialtone.db"))
+	s, err := Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := testLease("192.0.2.10", 1)
+	record := encode(&good)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for key, v := range map[string][]byte{
+			"\xc0\x00\x02\x0a":     record,
+			"\xc0\x00\x02\x0b":     record[:len(record)-1],
+			"\xc0\x00\x02\x0c":     append(record[:len(record):len(record)], 0),
+			"\xc0\x00\x02\x0d":     append([]byte{9}, record[1:]...),
+			"\xc0\x00\x02\x0e":     {1, 2},
+			"\xc0\x00\x02\x0f\x00": record,
+		} {
+			if err := tx.Bucket(leaseBucket).Put([]byte(key), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases, err := s.Load(start)
+	want := []string{
+		"reading leases: record of 192.0.2.11: ends within a text",
+		"record of 192.0.2.12: 1 octets too many",
+		"record of 192.0.2.13: unknown state 9",
+		"record of 192.0.2.14: 2 octets are too few",
+		"record of c000020f00, which is no address",
+	}
+	if diff := cmp.Diff(strings.Join(want, "\n"), err.Error()); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	table := NewTable(leases)
+	table.Configure([]Scope{office()})
+	for a, free := range map[string]bool{"192.0.2.10": false, "192.0.2.11": false, "192.0.2.12": false, "192.0.2.13": false, "192.0.2.14": false, "192.0.2.15": true} {
+		if got := table.Free(netip.MustParseAddr(a), Key{}, start); got != free {
+			t.Errorf("%s free: %v", a, got)
+		}
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	l := testLease("192.0.2.10", 1)
+	f.Add(encode(&l))
+	f.Add(encode(&Lease{State: Released, Start: start, Recorded: start}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := decode(netip.MustParseAddr("192.0.2.10"), b)
+		if err != nil {
+			return
+		}
+		if got := encode(&l); string(got) != string(b) {
+			t.Errorf("%x is read and written as %x", b, got)
+		}
+	})
+}
+
+func TestView(t *testing.T) {
+	t.Parallel()
+	now := start
+	s, err := Open(openDB(t, filepath.Join(t.TempDir(), "dialtone.db")), func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := s.View()
+	check := func(what string, m mac.Addr, want string) {
+		t.Helper()
+		got := "none"
+		if a, ok := v.Lease(m); ok {
+			got = a.String()
+		}
+		if got != want {
+			t.Errorf("%s: %v leases %s, want %s", what, m, got, want)
+		}
+	}
+	one, two := testLease("192.0.2.10", 1), testLease("192.0.2.11", 1)
+	two.Start = two.Start.Add(time.Minute)
+	other := testLease("192.0.2.10", 2)
+	ended := two
+	ended.State = Released
+
+	check("at first", one.MAC, "none")
+	s.Publish([]Change{{After: &one}})
+	check("leased", one.MAC, "192.0.2.10")
+	s.Publish([]Change{{After: &two}, {Before: &one, After: &one}})
+	check("a second lease, and a renewal of the first", one.MAC, "192.0.2.11")
+	s.Publish([]Change{{Before: &one, After: &other}})
+	check("the first address is another's", one.MAC, "192.0.2.11")
+	check("the first address is another's", other.MAC, "192.0.2.10")
+	if m, class, ok := v.Client(other.Addr); m != other.MAC || class != other.VendorClass || !ok {
+		t.Errorf("Client: %v %q %v", m, class, ok)
+	}
+	s.Publish([]Change{{Before: &two, After: &ended}})
+	check("released", one.MAC, "none")
+	if _, _, ok := v.Client(two.Addr); ok {
+		t.Error("Client: released")
+	}
+	now = start.Add(time.Hour)
+	check("expired", other.MAC, "none")
+	if _, _, ok := v.Client(other.Addr); ok {
+		t.Error("Client: expired")
+	}
+}
