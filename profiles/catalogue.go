@@ -32,16 +32,6 @@ func (f Format) String() string {
 	return "xml"
 }
 
-func parseFormat(s string) (Format, bool) {
-	switch s {
-	case "xml":
-		return XML, true
-	case "text":
-		return Text, true
-	}
-	return XML, false
-}
-
 // Model is what is known of one type of phone: a row of the catalogue, with
 // what the configuration's model block says on top.
 type Model struct {
@@ -54,7 +44,8 @@ type Model struct {
 	Firmware   string // target of the model block: a version, a file name or a URL
 	Scheme     string // of the model block: "http", "https", "tftp", or "" for the appliance's
 
-	image string // name of a firmware image, with {model} and {version}, or {v4} and {b4}
+	textBefore int    // major version of the first firmware that reads XML; 0 where all do
+	image      string // name of a firmware image, with {model} and {version}, or {v4} and {b4}
 }
 
 // catalogue is the table of models that the program ships.
@@ -132,9 +123,14 @@ func (c catalogue) checkNew(name string) error {
 
 func (c *catalogue) add(row []string) error {
 	m := Model{Name: row[0], Family: row[1], image: row[6]}
-	var ok bool
-	if m.Format, ok = parseFormat(row[2]); !ok {
-		return fmt.Errorf("%s: format %q is neither xml nor text", m.Name, row[2])
+	switch row[2] {
+	case "xml":
+	case "xml7":
+		m.textBefore = 7
+	case "text":
+		m.Format = Text
+	default:
+		return fmt.Errorf("%s: format %q is none of xml, xml7 and text", m.Name, row[2])
 	}
 	for i, field := range []*int{&m.Identities, &m.Keys, &m.Modules} {
 		n, err := strconv.ParseUint(row[3+i], 10, 12)

@@ -31,7 +31,7 @@ func TestReadCatalogueRefuses(t *testing.T) {
 		"name,macs\n":    `reading the model catalogue: columns are ["name" "macs"], not ["name" "family" "format" "identities" "keys" "modules" "firmware" "macs"]`,
 		header + "a,b\n": "reading the model catalogue: record on line 2: wrong number of fields",
 		header + "gigaset,x,xml,1,1,1,{version},\n":              `reading the model catalogue: "gigaset" is no model: models look like snomD785`,
-		header + "snom1,x,json,1,1,1,{version},\n":               `reading the model catalogue: snom1: format "json" is neither xml nor text`,
+		header + "snom1,x,json,1,1,1,{version},\n":               `reading the model catalogue: snom1: format "json" is none of xml, xml7 and text`,
 		header + "snom1,x,xml,1,many,1,{version},\n":             `reading the model catalogue: snom1: reading a count: strconv.ParseUint: parsing "many": invalid syntax`,
 		header + "snom1,x,xml,1,1,1,image.bin,\n":                `reading the model catalogue: snom1: firmware "image.bin" has no place for a version`,
 		header + "snom1,x,xml,1,1,1,{version},1\n":               `reading the model catalogue: snom1: "1" is neither one octet nor four`,
@@ -117,10 +117,41 @@ func TestHostName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"reception": "reception", "jörg": "jorg", "Straße 7": "strasse-7", "a b/c": "a-b-c", "--x--": "x", "日本": "", "": "",
-		"Ł": "", strings.Repeat("a", 62) + "-bc": strings.Repeat("a", 62), "O'Neil": "o-neil", "evil.example.org": "evil-example-org",
+		"Ł": "", strings.Repeat("a", 64): strings.Repeat("a", 63), strings.Repeat("a", 62) + "-bc": strings.Repeat("a", 62), "O'Neil": "o-neil", "evil.example.org": "evil-example-org",
 	} {
 		if got := HostName(name); got != want {
 			t.Errorf("HostName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	s := loadText(t, `
+appliance { interface = "eth0" }
+model "snom320" { format = "xml" }
+model "snomM700" { format = "text" }
+`)
+	for _, c := range []struct {
+		model, version string
+		want           Format
+	}{
+		{"snom370", "", XML},
+		{"snom370", "6.5.20", Text},
+		{"snom370", "7.1.2", XML},
+		{"snom370", "10.1.33", XML},
+		{"snom370", "0", XML},
+		{"snom370", "ramdisk", XML},
+		{"snom190", "", Text},
+		{"snom190", "9.9", Text},
+		{"snomM900", "05.20.0001", XML},
+		{"snomX1", "4.0", Text},
+		{"snom320", "6.5.20", XML},
+		{"snomM700", "05.20.0001", Text},
+	} {
+		m, _ := s.Model(c.model)
+		if got := m.reads(c.version); got != c.want {
+			t.Errorf("%s with %q reads %s, want %s", c.model, c.version, got, c.want)
 		}
 	}
 }

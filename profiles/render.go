@@ -84,7 +84,7 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 	if key.path.Model != "" {
 		key.path.Model = model.Name
 	}
-	if model.Format == Text || readsTextOnly(r.Version) {
+	if model.reads(r.Version) == Text {
 		key.format = Text
 	}
 	switch key.path.Kind {
@@ -139,11 +139,14 @@ func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 	return m, notFound("the model of %s is not known: set model in its phone block, or let it ask for MODEL.htm", r.Path.MAC)
 }
 
-// readsTextOnly reports whether a firmware is older than V7, which brought XML.
-func readsTextOnly(version string) bool {
+// reads tells the format that a firmware of the model reads; version is "" where
+// it is not known.
+func (m Model) reads(version string) Format {
 	major, _, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(major)
-	return err == nil && 0 < n && n < 7
+	if n, err := strconv.Atoi(major); err == nil && 0 < n && n < m.textBefore {
+		return Text
+	}
+	return m.Format
 }
 
 // document makes the document that a key describes.

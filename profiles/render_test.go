@@ -145,7 +145,7 @@ func TestIncompleteConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a.hcl": "appliance { interface = \"eth0\" }\nphone \"000413000001\" { profile = \"desk\" }\n",
-		"b.hcl": "profile \"desk\" {\n  settings {\n",
+		"b.hcl": "profile desk\" {\n}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -244,8 +244,11 @@ func (l *loader) model(b *hcl.Block) {
 	if block.Scheme == "https" && l.cfg.HTTPS == nil {
 		l.warn(attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
 	}
-	if format := l.oneOf(attrs, "format", "xml", "text"); format != "" {
-		block.Format, _ = parseFormat(format)
+	switch l.oneOf(attrs, "format", "xml", "text") {
+	case "xml":
+		block.Format, block.textBefore = XML, 0
+	case "text":
+		block.Format = Text
 	}
 	if first, ok := l.set.models[strings.ToLower(name)]; ok {
 		l.fail(block.rng, "Duplicate model", "The model %s is described already, at %s.", m.Name, at(first.rng))
