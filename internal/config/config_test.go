@@ -81,8 +81,6 @@ func TestLoadExample(t *testing.T) {
 	}
 }
 
-// TestExampleIsTheDesigns holds for the copy under etc/ what the tests above
-// hold for its content: file() and secret() find what it refers to.
 func TestExampleFiles(t *testing.T) {
 	t.Parallel()
 	cfg, _ := Load(example, Options{})

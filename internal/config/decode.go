@@ -87,8 +87,8 @@ func (d *decoder) warn(at hcl.Range, summary, format string, args ...any) {
 	d.diagnose(hcl.DiagWarning, at, summary, format, args...)
 }
 
-// place writes a range for the middle of a sentence.
-func (d *decoder) place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
+// where writes the beginning of a range for the middle of a sentence.
+func where(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
 // open reads the content of a block.
 func (d *decoder) open(block *hcl.Block, schema *hcl.BodySchema) body {
@@ -112,7 +112,7 @@ func (d *decoder) single(blocks hcl.Blocks) *hcl.Block {
 	}
 	for _, again := range blocks[1:] {
 		d.fail(again.DefRange, "Duplicate block", "There may be one %s block here, and it was given at %s. Join the two.",
-			again.Type, d.place(blocks[0].DefRange))
+			again.Type, where(blocks[0].DefRange))
 	}
 	return blocks[0]
 }

@@ -19,9 +19,9 @@ var quotable = regexp.MustCompile(`^(?:` +
 	`)$`)
 
 // hints replaces the syntax errors of a line by one that says what is wrong,
-// where something on the line lacks its quotes, or one of them.
+// where something on the line lacks its quotes, or one of them. The Report keeps
+// one of those that are then equal.
 func hints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
-	explained := make(map[int]bool)
 	unclosed := false
 	var out hcl.Diagnostics
 	for _, d := range diags {
@@ -38,12 +38,7 @@ func hints(diags hcl.Diagnostics, src []byte) hcl.Diagnostics {
 			d.Summary = "Missing closing quote"
 			d.Detail = "A text in quotes ends on its line. Close it there; for several lines write \\n, or a heredoc (<<EOT)."
 		}
-		line := d.Subject.Start.Line
-		if explained[line] {
-			continue
-		}
 		if at, ok := unquoted(src, *d.Subject); ok {
-			explained[line] = true
 			text := at.SliceBytes(src)
 			d = &hcl.Diagnostic{
 				Severity: hcl.DiagError,

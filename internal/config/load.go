@@ -116,7 +116,7 @@ func find(path string) ([]string, hcl.Diagnostics) {
 func readSource(name string) ([]byte, hcl.Diagnostics) {
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no regular file")
+		err = errNotRegular
 	}
 	if err != nil {
 		return nil, unreadable(name, err)

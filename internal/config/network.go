@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"math/big"
@@ -66,12 +67,12 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 
 // named checks the first label of a block, which must be unique: i is the index
 // of an earlier block of that name, or -1.
-func (d *decoder) named(block *hcl.Block, kind string, i int, where func(int) hcl.Range) {
+func (d *decoder) named(block *hcl.Block, kind string, i int, at func(int) hcl.Range) {
 	if strings.TrimSpace(block.Labels[0]) == "" {
 		d.fail(block.LabelRanges[0], "Missing name", "Give the %s a name.", kind)
 	} else if i >= 0 {
 		d.fail(block.LabelRanges[0], "Duplicate name", "The %s %q was given at %s. Choose another name, or join the two.",
-			kind, block.Labels[0], d.place(where(i)))
+			kind, block.Labels[0], where(at(i)))
 	}
 }
 
@@ -200,7 +201,7 @@ func (b body) excluded(name string, n Network) []netip.Addr {
 		}
 		first, err := parseIPv4(strings.TrimSpace(low))
 		end, err2 := parseIPv4(strings.TrimSpace(high))
-		if err = cmpErr(err, err2); err != nil {
+		if err = cmp.Or(err, err2); err != nil {
 			b.d.fail(e.at(), "Invalid address", "%s: %v.", name, err)
 			continue
 		}
@@ -225,13 +226,6 @@ func (b body) excluded(name string, n Network) []netip.Addr {
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
 	return slices.Compact(all)
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 func (b body) routers(name string, subnet netip.Prefix) []netip.Addr {
@@ -281,7 +275,7 @@ func (d *decoder) options(blocks hcl.Blocks, owned map[uint8]string) []Option {
 			continue
 		}
 		if earlier, ok := given[code]; ok {
-			d.fail(at, "Duplicate option", "Option %s was given at %s. Keep one of the two; several values make a list.", option.Name(code), d.place(earlier))
+			d.fail(at, "Duplicate option", "Option %s was given at %s. Keep one of the two; several values make a list.", option.Name(code), where(earlier))
 			continue
 		}
 		given[code] = at
@@ -377,7 +371,7 @@ func (d *decoder) host(block *hcl.Block, n Network) (Host, bool) {
 		d.fail(at, "Invalid MAC address", "%s is not the address of a single device.", h.MAC)
 		valid = false
 	} else if earlier, ok := d.macs[h.MAC]; ok {
-		d.fail(at, "Duplicate MAC address", "The device %s has a reservation at %s. Remove one of the two.", h.MAC, d.place(earlier))
+		d.fail(at, "Duplicate MAC address", "The device %s has a reservation at %s. Remove one of the two.", h.MAC, where(earlier))
 		valid = false
 	} else {
 		d.macs[h.MAC] = at
@@ -399,7 +393,7 @@ func (d *decoder) host(block *hcl.Block, n Network) (Host, bool) {
 		return h, false
 	}
 	if earlier, ok := d.addresses[h.Address]; ok {
-		d.fail(v.at(), "Duplicate address", "%s is reserved at %s already. Choose another address.", h.Address, d.place(earlier))
+		d.fail(v.at(), "Duplicate address", "%s is reserved at %s already. Choose another address.", h.Address, where(earlier))
 		return h, false
 	}
 	d.addresses[h.Address] = v.at()
@@ -427,7 +421,7 @@ func (d *decoder) checkSubnets() {
 		if widest != nil && widest.Subnet.Overlaps(n.Subnet) {
 			earlier, later := inOrder(widest, n, widest.DeclRange, n.DeclRange)
 			d.fail(later.DeclRange, "Overlapping subnets", "The subnet %s overlaps %s of the network %q at %s. "+
-				"Give each network addresses of its own.", later.Subnet, earlier.Subnet, earlier.Name, d.place(earlier.DeclRange))
+				"Give each network addresses of its own.", later.Subnet, earlier.Subnet, earlier.Name, where(earlier.DeclRange))
 			continue
 		}
 		widest = n
@@ -451,7 +445,7 @@ func (d *decoder) checkRanges() {
 		if furthest != nil && r.First.Compare(furthest.Last) <= 0 {
 			earlier, later := inOrder(furthest, r, furthest.DeclRange, r.DeclRange)
 			d.fail(later.DeclRange, "Overlapping ranges", "%s to %s overlaps %s to %s of the network %q at %s. An address can be in one range only.",
-				later.First, later.Last, earlier.First, earlier.Last, earlier.network, d.place(earlier.DeclRange))
+				later.First, later.Last, earlier.First, earlier.Last, earlier.network, where(earlier.DeclRange))
 		}
 		if furthest == nil || furthest.Last.Less(r.Last) {
 			furthest = r

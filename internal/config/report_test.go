@@ -104,13 +104,13 @@ Until then no phone gets its own file.
 	if encoded, err := json.Marshal(rep); err != nil || strings.Contains(string(encoded), `"line"`) {
 		t.Errorf("an error without a place: %s, %v", encoded, err)
 	}
-	_, rep = Load(example2(t), Options{})
+	_, rep = Load(emptyConfig(t), Options{})
 	if encoded, err := json.Marshal(rep); err != nil || string(encoded) != "[]" {
 		t.Errorf("no diagnostics: %s, %v", encoded, err)
 	}
 }
 
-func example2(t *testing.T) string {
+func emptyConfig(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, "in.hcl", "appliance {}\n")
@@ -146,7 +146,7 @@ func TestReportAppend(t *testing.T) {
 
 func TestSuggest(t *testing.T) {
 	t.Parallel()
-	names := []string{"range", "routers", "domain", "snomD785", "id", "dns_servers"}
+	names := []string{"range", "routers", "domain", "snomD785", "id", "dns_servers", strings.Repeat("s", 200_000)}
 	for name, want := range map[string]string{
 		"rnage": "range", "router": "routers", "Domain": "domain", "snomd758": "snomD785", "dns_server": "dns_servers",
 		"ix": "id", "xy": "", "phone": "", "": "", strings.Repeat("r", 100_000): "",

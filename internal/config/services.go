@@ -81,7 +81,7 @@ func (b body) existing(name string) string {
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("it is no regular file")
+		err = errNotRegular
 	}
 	if err != nil {
 		b.d.fail(at, "Missing file", "%s: reading %s: %v. Paths are relative to the folder of the configuration.", name, path, reason(err))
@@ -135,7 +135,7 @@ func (d *decoder) record(block *hcl.Block, given map[string]hcl.Range) (Record, 
 		return r, false
 	}
 	if earlier, ok := given[r.Name]; ok {
-		d.fail(at, "Duplicate name", "The record %q was given at %s. Join the two: addresses = [ … ].", r.Name, d.place(earlier))
+		d.fail(at, "Duplicate name", "The record %q was given at %s. Join the two: addresses = [ … ].", r.Name, where(earlier))
 		return r, false
 	}
 	given[r.Name] = at

@@ -132,6 +132,8 @@ func (s *sources) readSecret(name string) (string, error) {
 	return text, nil
 }
 
+var errNotRegular = errors.New("it is no regular file")
+
 // readInside reads a regular file of at most limit bytes that lies inside dir,
 // symbolic links followed.
 func readInside(dir, name string, limit int64) ([]byte, error) {
@@ -146,7 +148,7 @@ func readInside(dir, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
+		return nil, errNotRegular
 	}
 	f, err := root.Open(name)
 	if err != nil {

@@ -257,7 +257,7 @@ func (b body) duration(name string, otherwise, least, most time.Duration) time.D
 		return otherwise
 	}
 	if d < least || most < d {
-		b.d.fail(v.at(), "Duration out of range", "%s may be from %v to %d days, not %q.", name, least, most/(24*time.Hour), v.AsString())
+		b.d.fail(v.at(), "Duration out of range", "%s may be from %.0f minutes to %d days, not %q.", name, least.Minutes(), most/(24*time.Hour), v.AsString())
 		return otherwise
 	}
 	return d
