@@ -1,0 +1,574 @@
+package dhcpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"go.etcd.io/bbolt"
+
+	"dialtone/dhcpd/lease"
+)
+
+// wire is a conn whose other end is the test.
+type wire struct {
+	in     chan []byte
+	out    chan sentReply
+	closed chan struct{}
+	once   sync.Once
+}
+
+type sentReply struct {
+	to      destination
+	from    netip.Addr
+	payload []byte
+}
+
+func newWire() *wire {
+	return &wire{in: make(chan []byte, 64), out: make(chan sentReply, 4096), closed: make(chan struct{})}
+}
+
+func (w *wire) receive(p *packet) error {
+	select {
+	case b := <-w.in:
+		p.data = append(p.data[:0], b...)
+		p.dest = broadcastAddr
+		return nil
+	case <-w.closed:
+		return net.ErrClosed
+	}
+}
+
+func (w *wire) send(from netip.Addr, to destination, payload []byte) error {
+	w.out <- sentReply{to, from, payload}
+	return nil
+}
+
+func (w *wire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+// heldStore is a store whose writes wait for the test.
+type heldStore struct {
+	journal
+	writes chan chan error // each write sends the channel that its result has to come by
+}
+
+func (s *heldStore) Write(changes []lease.Change) error {
+	for _, c := range changes {
+		if c.Write {
+			result := make(chan error)
+			s.writes <- result
+			if err := <-result; err != nil {
+				return err
+			}
+			return s.journal.Write(changes)
+		}
+	}
+	return nil
+}
+
+func office() Config {
+	return Config{
+		Authoritative: true,
+		Networks: []Network{{
+			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour,
+			Ranges: []lease.Range{{First: netip.MustParseAddr("192.0.2.10"), Last: netip.MustParseAddr("192.0.2.99")}},
+		}},
+	}
+}
+
+func openStore(t testing.TB, sync bool) *lease.Store {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "dialtone.db"), 0o600, &bbolt.Options{NoSync: !sync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	s, err := lease.Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newTestServer(t testing.TB, c Config, log io.Writer) (*Server, *lease.Store) {
+	t.Helper()
+	store := openStore(t, false)
+	s, err := New(c, store, slog.New(slog.NewTextHandler(log, nil)), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.look = func(name string) (*net.Interface, *link, error) {
+		return &net.Interface{Index: 2, Name: name}, &link{name: name, mtu: 1500, addrs: testLink.addrs}, nil
+	}
+	return s, store
+}
+
+// start runs a server on a wire until the test ends.
+func start(t testing.TB, s *Server) *wire {
+	t.Helper()
+	w := newWire()
+	s.open = func(*net.Interface) (conn, error) { return w, nil }
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error)
+	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return w
+}
+
+// from is a client's packet.
+func from(client int, kind dhcpv4.MessageType, options ...byte) []byte {
+	b := edit(raw(append([]byte{53, 1, byte(kind)}, options...)...), offCHAddr+5, client)
+	return append(b, 255)
+}
+
+func requestFor(client int, last byte) []byte {
+	return from(client, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, last, 54, 4, 192, 0, 2, 1)
+}
+
+func (w *wire) next(t *testing.T) sentReply {
+	t.Helper()
+	select {
+	case r := <-w.out:
+		return r
+	case <-time.After(10 * time.Second):
+		t.Fatal("no reply")
+		return sentReply{}
+	}
+}
+
+func (r sentReply) kind() dhcpv4.MessageType { return dhcpv4.MessageType(r.payload[headerSize+2]) }
+
+// TestAckWaitsForTheDisk holds the order of sync and ACK, and that nothing else
+// waits.
+func TestAckWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	s, store := newTestServer(t, office(), io.Discard)
+	held := &heldStore{store, make(chan chan error)}
+	s.store = held
+	w := start(t, s)
+
+	w.in <- requestFor(1, 10)
+	result := <-held.writes
+	if len(w.out) != 0 {
+		t.Fatal("an ACK left before the write had ended")
+	}
+	if _, ok := store.View().Lease(testClient(1)); ok {
+		t.Error("the lease is seen before it is durable")
+	}
+	// What comes meanwhile is one group.
+	for i := 2; i <= 20; i++ {
+		w.in <- requestFor(i, byte(10+i))
+	}
+	w.in <- from(90, dhcpv4.MessageTypeDiscover)
+	for s.queued() < 20 {
+		time.Sleep(time.Millisecond) // the reader has no other sign of progress
+	}
+	result <- nil
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeAck {
+		t.Errorf("got %v", r.kind())
+	}
+	result = <-held.writes
+	// The OFFER rests on no write.
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer {
+		t.Errorf("got %v", r.kind())
+	}
+	if len(w.out) != 0 {
+		t.Fatal("an ACK left before the write had ended")
+	}
+	result <- nil
+	for range 19 {
+		if r := w.next(t); r.kind() != dhcpv4.MessageTypeAck {
+			t.Errorf("got %v", r.kind())
+		}
+	}
+	if a, ok := store.View().Lease(testClient(20)); !ok || a != netip.MustParseAddr("192.0.2.30") {
+		t.Errorf("lease of the last: %v %v", a, ok)
+	}
+}
+
+func (s *Server) queued() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return s.queue.n
+}
+
+// TestNoAckWithoutTheDisk holds what a failed write leaves: nothing.
+func TestNoAckWithoutTheDisk(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	s, store := newTestServer(t, office(), &log)
+	held := &heldStore{store, make(chan chan error)}
+	s.store = held
+	w := start(t, s)
+
+	w.in <- requestFor(1, 10)
+	(<-held.writes) <- errors.New("no space left on device")
+	// The next answer is to the next packet.
+	w.in <- from(2, dhcpv4.MessageTypeDiscover, 50, 4, 192, 0, 2, 10)
+	r := w.next(t)
+	if got := netip.AddrFrom4([4]byte(r.payload[offYIAddr:])); r.kind() != dhcpv4.MessageTypeOffer || got != netip.MustParseAddr("192.0.2.10") {
+		t.Errorf("got %v of %v", r.kind(), got)
+	}
+	if _, ok := store.View().Lease(testClient(1)); ok {
+		t.Error("the lease is seen")
+	}
+	st := s.Stats()
+	if st.WriteErrors != 1 || st.WriteDropped != 1 || st.Sent.Ack != 0 || st.Sent.Offer != 1 {
+		t.Errorf("stats %+v", st)
+	}
+	if !strings.Contains(log.String(), `level=ERROR msg="leases cannot be written: new clients get no answer" err="no space left on device"`) {
+		t.Errorf("log:\n%s", &log)
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// brokenPhones panics for one vendor class.
+type brokenPhones struct{ testPhones }
+
+func (b brokenPhones) SettingServer(model string, server netip.Addr) (string, string) {
+	if model == "snomBUG" {
+		panic("bug")
+	}
+	return b.testPhones.SettingServer(model, server)
+}
+
+// TestPanicCostsOnePacket holds that a bug leaves neither a lease that nobody
+// was told of nor a server that is deaf.
+func TestPanicCostsOnePacket(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	c := office()
+	c.Phones = brokenPhones{}
+	s, store := newTestServer(t, c, &log)
+	w := start(t, s)
+	w.in <- from(1, dhcpv4.MessageTypeRequest, append([]byte{50, 4, 192, 0, 2, 10, 54, 4, 192, 0, 2, 1, 60, 7}, "snomBUG"...)...)
+	w.in <- from(2, dhcpv4.MessageTypeDiscover, 50, 4, 192, 0, 2, 10)
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer || r.payload[offYIAddr+3] != 10 {
+		t.Errorf("got %v", r)
+	}
+	if _, ok := store.View().Lease(testClient(1)); ok || s.Stats().Panics != 1 {
+		t.Errorf("lease %v, stats %+v", ok, s.Stats())
+	}
+	if !strings.Contains(log.String(), "a packet hit a bug") {
+		t.Errorf("log:\n%s", &log)
+	}
+}
+
+// TestHostileLog holds that the log does not grow with bad packets.
+func TestHostileLog(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	c := office()
+	c.Networks[0].Ranges = nil
+	s, _ := newTestServer(t, c, &log)
+	w := start(t, s)
+	before := strings.Count(log.String(), "\n")
+	for i := range 2000 {
+		w.in <- from(i, dhcpv4.MessageTypeDiscover, 12, 3, 'a', '\n', 0x1b)
+		w.in <- []byte("junk")
+	}
+	// An INFORM is answered after all that came before it.
+	w.in <- edit(from(1, dhcpv4.MessageTypeInform), offCIAddr, 192, offCIAddr+2, 2, offCIAddr+3, 7)
+	w.next(t)
+	if n := strings.Count(log.String(), "\n") - before; n < 1 || n > 2*logBurst {
+		t.Errorf("%d lines:\n%s", n, &log)
+	}
+	if st := s.Stats(); st.Malformed+st.Unanswered+st.QueueDropped < 4000 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestQueueDropsTheOldest(t *testing.T) {
+	t.Parallel()
+	q := newQueue(4)
+	for i := range 7 {
+		p := q.get()
+		p.data = append(p.data[:0], byte(i))
+		q.push(p)
+	}
+	var got []byte
+	batch, ok := q.take(context.Background(), nil, 3)
+	more, _ := q.take(context.Background(), nil, 3)
+	for _, p := range append(batch, more...) {
+		got = append(got, p.data[0])
+	}
+	if diff := cmp.Diff([]byte{3, 4, 5, 6}, got); diff != "" || !ok || q.lost() != 3 || len(batch) != 3 {
+		t.Errorf("%v, %d lost (-want +got):\n%s", ok, q.lost(), diff)
+	}
+	q.put(batch)
+	if len(q.spare) != 4 {
+		t.Errorf("%d packets can be used again, want 4", len(q.spare))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, ok := q.take(ctx, nil, 3); ok {
+		t.Error("take after the end")
+	}
+}
+
+// TestReload changes the range under a lease and an interface.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	s, store := newTestServer(t, office(), io.Discard)
+	w := start(t, s)
+	w.in <- requestFor(1, 10)
+	w.next(t)
+	bad := office()
+	bad.Networks[0].LeaseTime = time.Second
+	if err := s.Reload(bad); err == nil || err.Error() != `configuring DHCP: network "office": lease time 1s is not from 2m0s to 136 years` {
+		t.Errorf("error: %v", err)
+	}
+	good := office()
+	good.Networks[0].Ranges[0].Last = netip.MustParseAddr("192.0.2.11")
+	good.Networks = append(good.Networks, Network{Name: "lab", Interface: "eth1", Subnet: netip.MustParsePrefix("198.51.100.0/24"), LeaseTime: time.Hour})
+	if err := s.Reload(good); err != nil {
+		t.Fatal(err)
+	}
+	w.in <- from(2, dhcpv4.MessageTypeDiscover, 50, 4, 192, 0, 2, 50)
+	if r := w.next(t); r.payload[offYIAddr+3] != 11 {
+		t.Errorf("got %v", r.payload[offYIAddr:offSIAddr])
+	}
+	if _, ok := store.View().Lease(testClient(1)); !ok {
+		t.Error("the lease is gone")
+	}
+}
+
+// TestInterfaces follows an interface that is missing at first, changes its
+// address and is made anew.
+func TestInterfaces(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	s, _ := newTestServer(t, office(), &log)
+	type state struct {
+		index int
+		addr  string
+		err   error
+	}
+	var mu sync.Mutex
+	now := state{err: errors.New("no such interface")}
+	set := func(st state) { mu.Lock(); now = st; mu.Unlock() }
+	looked := make(chan struct{}, 100)
+	s.look = func(name string) (*net.Interface, *link, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		looked <- struct{}{}
+		if now.err != nil {
+			return nil, nil, now.err
+		}
+		return &net.Interface{Index: now.index, Name: name}, &link{name: name, addrs: []netip.Prefix{netip.MustParsePrefix(now.addr)}}, nil
+	}
+	wires := make(chan *wire, 10)
+	s.open = func(*net.Interface) (conn, error) {
+		w := newWire()
+		wires <- w
+		return w, nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error)
+	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	<-looked
+	<-looked
+	select {
+	case <-ready:
+		t.Fatal("ready without its interface")
+	default:
+	}
+	set(state{index: 2, addr: "192.0.2.1/24"})
+	first := <-wires
+	<-ready
+	offer := func(w *wire, server byte) {
+		t.Helper()
+		w.in <- from(1, dhcpv4.MessageTypeDiscover)
+		if r := w.next(t); r.payload[headerSize+3] != optServerID || r.payload[headerSize+8] != server || r.from.As4()[3] != server {
+			t.Errorf("offer from %v: % x", r.from, r.payload[headerSize:])
+		}
+	}
+	offer(first, 1)
+	set(state{index: 2, addr: "192.0.2.2/24"})
+	for !strings.Contains(log.String(), "interface has changed") {
+		<-looked
+	}
+	offer(first, 2)
+	set(state{index: 3, addr: "192.0.2.3/24"})
+	second := <-wires
+	<-first.closed
+	offer(second, 3)
+	if n := strings.Count(log.String(), "no such interface"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, &log)
+	}
+}
+
+func TestTakenPortIsAnError(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, office(), io.Discard)
+	s.open = func(*net.Interface) (conn, error) { return nil, errors.New("address already in use") }
+	err := s.Run(context.Background(), func() { t.Error("ready") })
+	if err == nil || err.Error() != "address already in use" {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestNoNetworksIsReady(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, Config{}, io.Discard)
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.Run(ctx, cancel); err != nil {
+		t.Error(err)
+	}
+}
+
+// large is a network for benchmarks.
+func large() Config {
+	c := office()
+	n := &c.Networks[0]
+	n.Subnet = netip.MustParsePrefix("10.0.0.0/15")
+	n.Ranges = []lease.Range{{First: netip.MustParseAddr("10.0.0.10"), Last: netip.MustParseAddr("10.1.255.250")}}
+	n.Routers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	n.DNSServers = n.Routers
+	c.Phones = testPhones{}
+	return c
+}
+
+var benchLink = &link{name: "eth0", mtu: 1500, addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/15")}}
+
+func benchPackets(client int) (discover, request []byte) {
+	common := append([]byte{61, 7, 1, 0, 4, 0x13, byte(client >> 16), byte(client >> 8), byte(client), 60, 8}, "snomD785\x37\x0e\x01\x03\x04\x06\x0c\x0f\x2a\x2b\x33\x42\x43\x78\x7d\x85"...)
+	discover = from(client, dhcpv4.MessageTypeDiscover, common...)
+	request = from(client, dhcpv4.MessageTypeRequest, append([]byte{54, 4, 10, 0, 0, 1, 50, 4, 0, 0, 0, 0}, common...)...)
+	for _, b := range [][]byte{discover, request} {
+		b[offCHAddr+3], b[offCHAddr+4] = byte(client>>16), byte(client>>8)
+	}
+	return discover, request
+}
+
+// BenchmarkExchange is the work of one DISCOVER and REQUEST without socket and
+// disk, with so many leases in the table.
+func BenchmarkExchange(b *testing.B) {
+	for _, leases := range []int{0, 10_000, 50_000} {
+		b.Run(fmt.Sprint(leases), func(b *testing.B) {
+			p, err := compile(large())
+			if err != nil {
+				b.Fatal(err)
+			}
+			h := handler{table: lease.NewTable(nil)}
+			h.configure(p, map[netip.Addr]bool{netip.MustParseAddr("10.0.0.1"): true})
+			now := time.Now()
+			exchange := func(i int) {
+				discover, req := benchPackets(i)
+				r := request{link: benchLink, dest: broadcastAddr}
+				if err := parse(discover, &r); err != nil {
+					b.Fatal(err)
+				}
+				out := h.handle(now, &r)
+				copy(req[headerSize+11:], out.payload[offYIAddr:offSIAddr])
+				if err := parse(req, &r); err != nil {
+					b.Fatal(err)
+				}
+				if out = h.handle(now, &r); out.kind != dhcpv4.MessageTypeAck {
+					b.Fatal(out)
+				}
+				h.table.Commit()
+			}
+			for i := range leases {
+				exchange(i)
+			}
+			b.ReportAllocs()
+			i := leases
+			for b.Loop() {
+				exchange(i % 100_000)
+				i++
+			}
+		})
+	}
+}
+
+// BenchmarkPipeline is the whole way but for the kernel's: queue, handler,
+// group commit with a sync each, reply; 128 clients at a time, each of which
+// sends its REQUEST when it has its OFFER.
+func BenchmarkPipeline(b *testing.B) {
+	for _, leases := range []int{0, 50_000} {
+		b.Run(fmt.Sprint(leases), func(b *testing.B) {
+			s, err := New(large(), openStore(b, true), slog.New(slog.DiscardHandler), time.Now)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.look = func(name string) (*net.Interface, *link, error) {
+				return &net.Interface{Index: 2, Name: name}, benchLink, nil
+			}
+			w := start(b, s)
+			client := 0
+			run := func(n int) {
+				for range min(n, 128) {
+					discover, _ := benchPackets(client)
+					w.in <- discover
+					client++
+				}
+				started := min(n, 128)
+				for acks := 0; acks < n; {
+					r := <-w.out
+					if r.kind() == dhcpv4.MessageTypeOffer {
+						_, req := benchPackets(int(r.payload[offCHAddr+3])<<16 | int(r.payload[offCHAddr+4])<<8 | int(r.payload[offCHAddr+5]))
+						copy(req[headerSize+11:], r.payload[offYIAddr:offSIAddr])
+						w.in <- req
+						continue
+					}
+					acks++
+					if started < n {
+						discover, _ := benchPackets(client)
+						w.in <- discover
+						client++
+						started++
+					}
+				}
+			}
+			run(leases)
+			b.ResetTimer()
+			run(b.N)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
+		})
+	}
+}
