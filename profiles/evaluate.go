@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -127,7 +128,7 @@ func (e *evaluator) scalar(v cty.Value, secret bool, name string, rng hcl.Range)
 	}
 	s, ok := scalarText(v)
 	if !ok {
-		e.fail(rng, "Wrong type of value", "%s takes a text, a number or true and false, not %s.", name, v.Type().FriendlyName())
+		e.fail(rng, "Wrong type of value", "%s takes a text, a number of up to 300 digits, or true and false; this is %s.", name, v.Type().FriendlyName())
 		return value{}, false
 	}
 	if err := checkText(s); err != nil {
@@ -136,6 +137,9 @@ func (e *evaluator) scalar(v cty.Value, secret bool, name string, rng hcl.Range)
 	}
 	return value{s, secret}, true
 }
+
+// maxExponent bounds numbers to about 300 decimal digits, as an IEEE double has.
+const maxExponent = 1024
 
 func scalarText(v cty.Value) (string, bool) {
 	switch v.Type() {
@@ -147,6 +151,11 @@ func scalarText(v cty.Value) (string, bool) {
 		}
 		return "off", true
 	case cty.Number:
+		// Written out, since phones read no exponents. A few bytes of
+		// configuration could make that as long as memory.
+		if exponent := v.AsBigFloat().MantExp(nil); exponent > maxExponent || exponent < -maxExponent {
+			return "", false
+		}
 		s, err := convert.Convert(v, cty.String)
 		if err != nil {
 			return "", false
@@ -231,7 +240,7 @@ func (e *evaluator) settingValue(s setting, v cty.Value, rng hcl.Range, may shap
 func (e *evaluator) settingObject(s setting, v cty.Value, rng hcl.Range, may shape) {
 	parts := v.AsValueMap()
 	words := []string{"value", "perm", "idx"}
-	for name := range parts {
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		if !slices.Contains(words, name) {
 			e.fail(rng, "Unknown part of a setting", "A setting is a value, a list of values, or an object with value, perm and idx. There is no %q.%s",
 				name, didYouMean(name, words))
@@ -335,8 +344,11 @@ func (e *evaluator) identity(id indexed) {
 	for _, a := range id.settings {
 		e.setting(a, id.index)
 	}
-	if rng, ok := e.said[settingID{"user_name", id.index}]; ok {
-		e.add(setting{name: "user_active", index: id.index, value: value{text: "on"}, weak: true, source: e.source(rng)})
+	for _, s := range e.out.settings {
+		if s.id() == (settingID{"user_name", id.index}) && s.value.text != "" {
+			e.add(setting{name: "user_active", index: id.index, value: value{text: "on"}, weak: true, source: s.source})
+			return
+		}
 	}
 }
 
@@ -369,8 +381,8 @@ func (e *evaluator) key(b indexed) {
 	if a, ok := b.attrs["value"]; ok && k.action == "line" && k.value.text != "" {
 		e.fail(a.Range, "Value on a line key", "A line key takes no value: it is the identity that context names, or the active one.")
 	}
-	if b.index < 0 {
-		return
+	if b.index < 0 || k.action == "" {
+		return // reported, or a type that is null: no key
 	}
 	e.out.keys = append(e.out.keys, k)
 }
@@ -418,8 +430,8 @@ func (e *evaluator) template(b named) {
 }
 
 func (e *evaluator) languages(attrs hcl.Attributes) {
-	for _, a := range attrs {
-		if !e.general {
+	for _, name := range []string{"gui", "web"} {
+		if a := attrs[name]; a != nil && !e.general {
 			e.fail(a.NameRange, "Languages of one phone", "Phones load languages with their general file. Move this to the default profile or to a model.")
 			return
 		}

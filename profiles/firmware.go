@@ -125,9 +125,19 @@ func (l *loader) target(text string, rng hcl.Range) target {
 	return target{text, rng}
 }
 
+// imageOf is a target as a model understands it.
+type imageOf struct {
+	target
+	model string
+}
+
 // checkImage warns of an image that the phones will not get. Nothing is said
 // where the model has to be learned first.
 func (l *loader) checkImage(t target, model string) {
+	if l.images[imageOf{t, model}] {
+		return
+	}
+	l.images[imageOf{t, model}] = true
 	m, ok := l.set.Model(model)
 	if !ok || t.text == "" {
 		return

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -96,8 +97,13 @@ func (l *loader) rows(b *hcl.Block) {
 	forEach := block.attrs["for_each"].Expr
 	list, diags := forEach.Value(l.scope)
 	l.rep.Append(diags)
-	list, _ = list.Unmark()
+	list, marks := list.Unmark()
 	if diags.HasErrors() || !list.IsKnown() {
+		return
+	}
+	if isSecret(marks) {
+		l.fail(forEach.Range(), "Secret in a public place",
+			"The names and MACs of phones are no secret, so for_each cannot come from one. Read the list with file, and use sensitive(…) where a value needs it.")
 		return
 	}
 	if list.IsNull() || !list.CanIterateElements() {
@@ -148,6 +154,9 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 		p.Name = p.MAC.Hex()
 	}
 	p.where = "phone " + p.Name
+	if strings.ContainsFunc(p.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		l.fail(p.at("name"), "Invalid phone name", "%q has a character that cannot be shown. A name is one line of text.", p.Name)
+	}
 	p.Profile = l.header(p, ctx, "profile")
 	p.Redirect = l.header(p, ctx, "redirect")
 	if model := l.header(p, ctx, "model"); model != "" {
@@ -173,7 +182,7 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	}
 	l.macs[p.MAC] = p.rng
 	if first, ok := l.names[strings.ToLower(p.Name)]; ok {
-		l.fail(p.at("name"), "Duplicate phone name", "Another phone is called %q already, at %s. A name is the phone's host name too.", p.Name, at(first))
+		l.fail(p.at("name"), "Duplicate phone name", "Another phone or host is called %q already, at %s. A name is a host name too.", p.Name, at(first))
 	}
 	l.names[strings.ToLower(p.Name)] = p.at("name")
 	l.set.phones = append(l.set.phones, p)

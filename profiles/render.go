@@ -77,8 +77,9 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 		who = r.MAC
 	}
 	p := s.byMAC[who]
+	redirected := p != nil && p.Redirect != ""
 	model, err := s.modelFor(r, p)
-	if err != nil {
+	if err != nil && !redirected {
 		return key, err
 	}
 	if key.path.Model != "" {
@@ -91,14 +92,14 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 	case Firmware, File:
 		return key, notFound("%s is a file, not a document", key.path)
 	case FirmwareStatus:
-		if p != nil && p.Redirect != "" {
+		if redirected {
 			key.none = "the phone is sent to another setting server"
 			return key, nil
 		}
 		key.image, key.none = model.firmwareAnswer(s.wanted(p, model.Name).text, r.Version, r.Server, r.HasFile)
 		return key, nil
 	}
-	if p != nil && p.Redirect != "" {
+	if redirected {
 		// Whatever it asks for, so that no setting of ours stays behind.
 		key.redirect, key.path.MAC = p.Redirect, p.MAC
 		return key, nil

@@ -162,3 +162,17 @@ func TestIncompleteConfiguration(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestRedirectWithoutModel: a phone that is sent elsewhere needs no model.
+func TestRedirectWithoutModel(t *testing.T) {
+	t.Parallel()
+	s := loadText(t, `
+appliance { interface = "eth0" }
+phone "02:00:00:00:00:01" { redirect = "https://provisioning.branch.example/" }
+`)
+	m := mac.Addr{2, 0, 0, 0, 0, 1}
+	d, err := s.Render(Request{Path: Path{Kind: MACContainer, MAC: m}, Server: s.Server("", serverAddress)})
+	if err != nil || !bytes.Contains(d.Body, []byte(">https://provisioning.branch.example/</setting_server>")) || d.Own != m {
+		t.Errorf("%v, for %s:\n%s", err, d.Own, d.Body)
+	}
+}

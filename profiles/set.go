@@ -85,6 +85,7 @@ type loader struct {
 	macs      map[mac.Addr]hcl.Range
 	names     map[string]hcl.Range
 	addresses map[netip.Addr]string
+	images    map[imageOf]bool // checked already
 }
 
 func (l *loader) fail(rng hcl.Range, summary, detail string, args ...any) {
@@ -118,6 +119,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		macs:      map[mac.Addr]hcl.Range{},
 		names:     map[string]hcl.Range{},
 		addresses: map[netip.Addr]string{},
+		images:    map[imageOf]bool{},
 		set: &Set{
 			cfg:       cfg,
 			models:    map[string]*modelBlock{},
@@ -172,6 +174,9 @@ func (l *loader) reserve() {
 		}
 		for _, h := range n.Hosts {
 			l.macs[h.MAC] = h.DeclRange
+			if h.Name != "" {
+				l.names[h.Name] = h.DeclRange
+			}
 			l.addresses[h.Address] = fmt.Sprintf("host %s (%s)", h.MAC, at(h.DeclRange))
 		}
 	}
@@ -188,6 +193,10 @@ func (l *loader) word(attrs hcl.Attributes, name string) string {
 
 func (l *loader) profile(b *hcl.Block) {
 	name := b.Labels[0]
+	if name == "" {
+		l.fail(b.LabelRanges[0], "Profile without a name", "Phones and other profiles name a profile by its label.")
+		return
+	}
 	body, diags := newBody("profile "+name, b.Body, profileSchema)
 	l.rep.Append(diags)
 	attrs := header(b.Body, profileSchema)

@@ -10,10 +10,12 @@ network "office" {
   routers = ["192.168.50.1"]
   host "02:00:5e:10:00:01" {
     address = "192.168.50.10"
+    name    = "printer"
   }
 }
 
 phone "000413000001" {
+  name    = "Printer" # ERROR: Duplicate phone name
   address = "192.168.51.20" # ERROR: Address outside its subnet
 }
 

@@ -50,6 +50,15 @@ phones "lists" { # ERROR: Missing required argument
   mac = "000413000003"
 }
 
+phones "secret" {
+  for_each = sensitive(["000413000007"]) # ERROR: Secret in a public place
+  mac      = each.value
+}
+
+phone "000413000008" {
+  name = "line\nbreak" # ERROR: Invalid phone name
+}
+
 phones "no macs" { # ERROR: Missing required argument
   for_each = []
 }

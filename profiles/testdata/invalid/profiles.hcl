@@ -28,6 +28,9 @@ profile "second" { # ERROR: Second default profile
   default = true
 }
 
+profile "" { # ERROR: Profile without a name
+}
+
 profile "maybe" {
   default = "perhaps" # ERROR: Wrong type of value
 }

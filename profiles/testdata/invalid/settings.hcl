@@ -27,6 +27,7 @@ profile "desk" {
     größe     = 1                                  # ERROR: Invalid setting name
     bell      = "a\u0007"                          # ERROR: Character that no document can hold
     nonchar   = "a\uffff"                          # ERROR: Character that no document can hold
+    big       = 1e99 * 1e99 * 1e99 * 1e99            # ERROR: Wrong type of value
     twice     = [{ value = 1, idx = 1 }, { value = 2, idx = 1 }] # ERROR: Duplicate setting
     absent    = null
     none      = [null, "second"]
