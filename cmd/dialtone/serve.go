@@ -15,13 +15,15 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if n := cfg.Report.Errors() + cfg.Report.Warnings(); n > 0 {
+	if cfg.Report.HasErrors() {
 		if err := writeReport(a.Stderr, cfg.Report); err != nil {
 			return err
 		}
-	}
-	if cfg.Report.HasErrors() {
 		return exitError{exitWrong}
+	}
+	_, warnings := cfg.Report.Lines()
+	for _, line := range warnings {
+		a.Log.Warn("configuration", "reason", line)
 	}
 	appliance, err := newAppliance(c.Config, cfg, a.Log)
 	if err != nil {

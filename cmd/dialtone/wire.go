@@ -198,7 +198,8 @@ func (a *appliance) loadBeside() reloaded {
 		a.log.Error("reload", "err", err)
 	}
 	if cfg.Report.HasErrors() {
-		for _, line := range cfg.Report.Lines() {
+		problems, _ := cfg.Report.Lines()
+		for _, line := range problems {
 			a.log.Error("reload: the old configuration stays", "reason", line)
 		}
 		return reloaded{

@@ -130,20 +130,21 @@ func (r *Report) Write(w io.Writer, color bool, width int) error {
 	return nil
 }
 
-// Lines gives each error on one line, "FILE:LINE: SUMMARY: DETAIL", for a log.
-func (r *Report) Lines() []string {
-	var lines []string
+// Lines gives each diagnostic as one line, "FILE:LINE: SUMMARY: DETAIL", for a
+// log.
+func (r *Report) Lines() (errors, warnings []string) {
 	for _, d := range r.Diagnostics() {
-		if d.Severity != hcl.DiagError {
-			continue
-		}
 		line := d.Summary + ": " + d.Detail
 		if at := place(d); at.Filename != "" {
 			line = fmt.Sprintf("%s:%d: %s", at.Filename, at.Start.Line, line)
 		}
-		lines = append(lines, line)
+		if d.Severity == hcl.DiagError {
+			errors = append(errors, line)
+		} else {
+			warnings = append(warnings, line)
+		}
 	}
-	return lines
+	return errors, warnings
 }
 
 // MarshalJSON gives a list of objects with severity ("error" or "warning"),
