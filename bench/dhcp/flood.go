@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/net/ipv4"
+
+	"dialtone/internal/mac"
+)
+
+// pace calls send with how many are due, so that rate a second are sent until
+// the context ends. Where it falls behind by more than a fifth of a second it
+// does not catch up.
+func pace(ctx context.Context, rate int, send func(n int) error) (sent int, err error) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	last, owed := time.Now(), 0.0
+	for {
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-tick.C:
+		}
+		now := time.Now()
+		owed = min(owed+now.Sub(last).Seconds()*float64(rate), float64(rate)/5)
+		last = now
+		if n := int(owed); n > 0 {
+			if err := send(n); err != nil {
+				return sent, err
+			}
+			sent += n
+			owed -= float64(n)
+		}
+	}
+}
+
+// junk are datagrams that a server has to see through: noise, cut short, no
+// cookie, a reply, lengths that lie, options that overrun, an empty client-id.
+func junk(r *rand.Rand) [][]byte {
+	good := func(edit func(b []byte)) []byte {
+		b := message{kind: discover, xid: r.Uint32(), mac: mac.Addr{2, 0, 0, 0, 0, 1}, clientID: true}.appendTo(nil)
+		edit(b)
+		return b
+	}
+	noise := make([]byte, 300)
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	return [][]byte{
+		noise,
+		noise[:7],
+		good(func([]byte) {})[:headerLen+4],
+		good(func(b []byte) { b[headerLen] = 0 }),
+		good(func(b []byte) { b[0] = 2 }),
+		good(func(b []byte) { b[2] = 255 }),
+		good(func(b []byte) { b[headerLen+5] = 255 }),
+		good(func(b []byte) { copy(b[headerLen+4:], []byte{61, 0, 53, 1, 1, 255}) }),
+		good(func(b []byte) {
+			for i := headerLen + 4; i < len(b); i++ {
+				b[i] = 53
+			}
+		}),
+	}
+}
+
+// throwJunk sends rate junk datagrams a second to the server's port.
+func (s *site) throwJunk(ctx context.Context, rate int) (int, error) {
+	conn, err := s.listen(netip.AddrPortFrom(s.clientAddr, 0))
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	batch := ipv4.NewPacketConn(conn)
+	kinds := junk(rand.New(rand.NewPCG(1, 2)))
+	to := &net.UDPAddr{IP: s.serverAddr.AsSlice(), Port: serverPort}
+	out := make([]ipv4.Message, 64)
+	for i := range out {
+		out[i] = ipv4.Message{Buffers: [][]byte{kinds[i%len(kinds)]}, Addr: to}
+	}
+	return pace(ctx, rate, func(n int) error {
+		for n > 0 {
+			k, err := batch.WriteBatch(out[:min(n, len(out))], 0)
+			if err != nil {
+				return fmt.Errorf("sending junk: %w", err)
+			}
+			n -= k
+		}
+		return nil
+	})
+}
+
+// throwDiscovers broadcasts rate DISCOVERs a second, each from a MAC that is
+// made up.
+func (s *site) throwDiscovers(ctx context.Context, rate int) (int, error) {
+	w, err := s.openWire()
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	r := rand.New(rand.NewPCG(3, 4))
+	var payload, frame []byte
+	return pace(ctx, rate, func(n int) error {
+		for range n {
+			from := mac.Addr{0x02}
+			binary.BigEndian.PutUint32(from[2:], r.Uint32())
+			payload = message{kind: discover, xid: r.Uint32(), mac: from}.appendTo(payload[:0])
+			frame = appendFrame(frame[:0], from, payload)
+			if err := w.send(frame); err != nil {
+				return fmt.Errorf("sending a DISCOVER: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// tenant is a client with a lease that renews it by unicast, as in RENEWING.
+type tenant struct {
+	conn   *net.UDPConn
+	server netip.AddrPort
+	mac    mac.Addr
+	addr   netip.Addr
+}
+
+// moveIn has the interface's own MAC bound as an on-link client, and gives the
+// interface the address.
+func (s *site) moveIn(ctx context.Context) (*tenant, error) {
+	w, err := s.openWire()
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	street := newStreet(w, 1)
+	street.phones[0].mac = s.clientMAC
+	if err := street.powerOn(ctx, 30*time.Second); err != nil {
+		return nil, err
+	}
+	p := street.phones[0]
+	if p.state != ack {
+		return nil, errors.New("the known client got no lease within 30 s")
+	}
+	if err := s.client.do(func() error { return address(clientIf, netip.PrefixFrom(p.addr, 32)) }); err != nil {
+		return nil, err
+	}
+	conn, err := s.listen(netip.AddrPortFrom(p.addr, clientPort))
+	if err != nil {
+		return nil, err
+	}
+	return &tenant{conn: conn, server: netip.AddrPortFrom(s.serverAddr, serverPort), mac: p.mac, addr: p.addr}, nil
+}
+
+// lost is what a renewal counts that is not answered within a second.
+const lost = time.Second
+
+// renew renews every interval for the given time, and gives the time that
+// each took.
+func (t *tenant) renew(ctx context.Context, every, period time.Duration) ([]time.Duration, error) {
+	count := int(period / every)
+	sent, took := make([]time.Time, count), make([]time.Duration, count)
+	for i := range took {
+		took[i] = lost
+	}
+	var mu sync.Mutex // guards sent and took
+	var reading sync.WaitGroup
+	var readErr error
+	reading.Go(func() {
+		buf := make([]byte, 1500)
+		for {
+			n, err := t.conn.Read(buf)
+			if err != nil {
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					readErr = fmt.Errorf("reading the answer to a renewal: %w", err)
+				}
+				return
+			}
+			now := time.Now()
+			if r, ok := parseReply(buf[:n]); ok && r.kind == ack && int(r.xid) < count {
+				mu.Lock()
+				if at := sent[r.xid]; !at.IsZero() {
+					took[r.xid] = min(took[r.xid], now.Sub(at))
+				}
+				mu.Unlock()
+			}
+		}
+	})
+	defer reading.Wait()
+	if err := t.conn.SetReadDeadline(time.Now().Add(period + lost)); err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for i := range count {
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), t.conn.SetReadDeadline(time.Now()))
+		case <-tick.C:
+		}
+		m := message{kind: request, xid: uint32(i), mac: t.mac, ciaddr: t.addr, class: vendorClass}.appendTo(nil)
+		mu.Lock()
+		sent[i] = time.Now()
+		mu.Unlock()
+		if _, err := t.conn.WriteToUDPAddrPort(m, t.server); err != nil {
+			return nil, errors.Join(fmt.Errorf("sending a renewal: %w", err), t.conn.SetReadDeadline(time.Now()))
+		}
+	}
+	reading.Wait()
+	return took, readErr
+}

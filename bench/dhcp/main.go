@@ -1,0 +1,249 @@
+// Command dhcp measures dialtone's DHCP server against Kea, dnsmasq and ISC
+// dhcpd, one after the other on the same machine, and prints a table of
+// ratios. It needs Linux and root: each server runs in a network namespace of
+// its own, with its clients in another one. The namespaces have no names and
+// end with their processes, so nothing is left behind however this ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// options are the command line's.
+type options struct {
+	servers, scenarios []string
+	sizes              sizes
+	dialtone           string
+	dir                string
+	install, json      bool
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("dhcp", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	var names []string
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	servers := fs.String("servers", "dialtone,kea,dnsmasq,isc", "the servers to measure")
+	which := fs.String("scenarios", strings.Join(names, ","), "the scenarios to measure")
+	seconds := fs.Int("seconds", 0, "the length of a trial (default 10, or 2 with -quick)")
+	small := fs.Bool("quick", false, "small sizes, to see that everything works")
+	fs.StringVar(&o.dialtone, "dialtone", "bin/dialtone", "the program to measure")
+	fs.StringVar(&o.dir, "dir", "/var/tmp", "a folder on a real disk, for the servers' state")
+	fs.BoolVar(&o.install, "install", true, "install with apt-get what is missing")
+	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	o.servers, o.scenarios, o.sizes = strings.Split(*servers, ","), strings.Split(*which, ","), full
+	if *small {
+		o.sizes = quick
+	}
+	if *seconds > 0 {
+		o.sizes.seconds = *seconds
+	}
+	for _, s := range o.scenarios {
+		if !slices.Contains(names, s) {
+			return o, fmt.Errorf("no scenario %q; there are %s", s, strings.Join(names, ", "))
+		}
+	}
+	for _, s := range o.servers {
+		if !slices.ContainsFunc(peers(o.dialtone), func(p peer) bool { return p.name == s }) {
+			return o, fmt.Errorf("no server %q; there are dialtone, kea, dnsmasq, isc", s)
+		}
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, nil
+}
+
+// bench is a run.
+type bench struct {
+	sizes  sizes
+	dir    string // emptied for each server
+	report *report
+	log    *slog.Logger
+}
+
+func (b *bench) period() time.Duration { return time.Duration(b.sizes.seconds) * time.Second }
+
+func (b *bench) record(key string, p peer, value float64) { b.recordNote(key, p, value, "") }
+
+func (b *bench) recordNote(key string, p peer, value float64, note string) {
+	b.log.Info("measured", "server", p.name, "what", key, "value", value, "note", note)
+	b.report.record(key, p.name, figure{Value: value, Note: note})
+}
+
+// boot starts a server with an empty state.
+func (b *bench) boot(ctx context.Context, p peer, prefix netip.Prefix) (*server, error) {
+	return b.bootWith(ctx, p, prefix, func(*setup) error { return nil })
+}
+
+// bootWith does so after prepare has changed the setup.
+func (b *bench) bootWith(ctx context.Context, p peer, prefix netip.Prefix, prepare func(*setup) error) (*server, error) {
+	s, err := newSetup(filepath.Join(b.dir, p.name), prefix)
+	if err != nil {
+		return nil, fmt.Errorf("making folders: %w", err)
+	}
+	if err := prepare(&s); err != nil {
+		return nil, fmt.Errorf("preparing the state: %w", err)
+	}
+	return boot(ctx, p, s)
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench/dhcp: %v\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := measure(ctx, o, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "bench/dhcp: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// measure does everything that was asked for. What was measured is printed,
+// even where it was interrupted.
+func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("network namespaces need root")
+	}
+	b := &bench{sizes: o.sizes, log: slog.New(slog.NewTextHandler(stderr, nil))}
+	if b.dir, err = os.MkdirTemp(o.dir, "bench-dhcp-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if _, err := fileSystem(b.dir); err != nil {
+		return err
+	}
+
+	var among []peer
+	var left []string
+	if o.install {
+		if err := install(ctx, o, stderr); err != nil {
+			left = append(left, fmt.Sprintf("Packages could not be installed: %v.", err))
+		}
+	}
+	for _, p := range peers(o.dialtone) {
+		if !slices.Contains(o.servers, p.name) {
+			continue
+		}
+		if _, err := exec.LookPath(p.program); err != nil {
+			left = append(left, fmt.Sprintf("%s is left out: %v.", p.title, err))
+			continue
+		}
+		among = append(among, p)
+	}
+	if b.report, err = newReport(b.dir, among); err != nil {
+		return err
+	}
+	b.report.Notes = append(b.report.Notes, left...)
+	b.plan(o, among, stderr)
+
+	for _, p := range among {
+		for _, s := range scenarios {
+			if !slices.Contains(o.scenarios, s.name) || ctx.Err() != nil {
+				continue
+			}
+			b.log.Info("scenario", "name", s.name, "server", p.name)
+			err := s.run(ctx, b, p)
+			if ctx.Err() != nil {
+				b.report.Notes = append(b.report.Notes, "Interrupted: the table is not complete.")
+			} else if err != nil {
+				b.log.Error("scenario", "name", s.name, "server", p.name, "err", err)
+				b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s, %s: %s.", p.title, s.name, strings.ReplaceAll(err.Error(), "\n", "; ")))
+			}
+		}
+	}
+	if o.json {
+		return errors.Join(ctx.Err(), b.report.writeJSON(stdout))
+	}
+	return errors.Join(ctx.Err(), b.report.writeMarkdown(stdout, b.sizes))
+}
+
+// plan says how long it will take.
+func (b *bench) plan(o options, among []peer, w io.Writer) {
+	total := 0.0
+	for _, s := range scenarios {
+		if slices.Contains(o.scenarios, s.name) {
+			m := s.minutes(b.sizes)
+			total += m * float64(len(among))
+			fmt.Fprintf(w, "%-8s %4.1f min for each of %d servers\n", s.name, m, len(among))
+		}
+	}
+	fmt.Fprintf(w, "about %.0f minutes in all\n", total)
+}
+
+// noDaemons is where Debian's package scripts ask whether they may start a
+// service; status 101 says no.
+const noDaemons = "/usr/sbin/policy-rc.d"
+
+// install has apt-get install what the chosen servers and the measurements
+// need and this machine has not.
+func install(ctx context.Context, o options, stderr io.Writer) (err error) {
+	need := map[string][]string{"perfdhcp": {"kea-admin"}, "perf": {"linux-perf"}}
+	for _, p := range peers(o.dialtone) {
+		if slices.Contains(o.servers, p.name) && p.packages != nil {
+			need[p.program] = p.packages
+		}
+	}
+	var packages []string
+	for program, names := range need {
+		if _, err := exec.LookPath(program); err != nil {
+			packages = append(packages, names...)
+		}
+	}
+	if len(packages) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(noDaemons, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	switch {
+	case errors.Is(err, os.ErrExist): // whoever wrote it has decided
+	case err != nil:
+		return err
+	default:
+		defer func() { err = errors.Join(err, os.Remove(noDaemons)) }()
+		_, err := f.WriteString("#!/bin/sh\nexit 101\n")
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{
+		{"update", "-qq"},
+		append([]string{"install", "-qq", "-y", "--no-install-recommends"}, packages...),
+	} {
+		cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=120"}, args...)...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		cmd.Stdout, cmd.Stderr = stderr, stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("running apt-get %s: %w", args[0], err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// peer is a DHCP server that is measured.
+type peer struct {
+	name     string
+	title    string
+	program  string
+	packages []string // Debian's
+	version  []string // arguments that have it say its version
+	// command writes the configuration below s.dir, and says how the server
+	// is run in the foreground.
+	command func(s setup) (args, env []string, err error)
+	// seed, where the server is too slow to be filled over the network, writes
+	// its lease file: s.first and the addresses after it, to client(0) and on.
+	seed func(s setup, n int, end time.Time) error
+}
+
+// setup is what all servers are configured with.
+type setup struct {
+	dir         string // the configuration
+	state       string // below dir: the leases
+	prefix      netip.Prefix
+	server      netip.Addr
+	first, last netip.Addr // the range
+	probes      bool       // look for a conflict before an address is given out, where that is the default
+}
+
+const leaseTime = 12 * time.Hour
+
+func (s setup) mask() string { return net.IP(net.CIDRMask(s.prefix.Bits(), 32)).String() }
+
+// peers are all there are, ours first. The settings are those that favour the
+// peer: no log line for a lease, Kea with threads and without its hourly
+// cleanup.
+func peers(dialtone string) []peer {
+	return []peer{
+		{
+			name: "dialtone", title: "dialtone", program: dialtone, version: []string{"version"},
+			command: dialtoneCommand,
+		},
+		{
+			name: "kea", title: "Kea", program: "kea-dhcp4", version: []string{"-v"},
+			packages: []string{"kea-dhcp4-server"},
+			command:  keaCommand,
+		},
+		{
+			name: "dnsmasq", title: "dnsmasq", program: "dnsmasq", version: []string{"--version"},
+			packages: []string{"dnsmasq-base"},
+			command:  dnsmasqCommand, seed: dnsmasqSeed,
+		},
+		{
+			name: "isc", title: "ISC dhcpd", program: "dhcpd", version: []string{"--version"},
+			packages: []string{"isc-dhcp-server"},
+			command:  iscCommand, seed: iscSeed,
+		},
+	}
+}
+
+func dialtoneCommand(s setup) (args, env []string, err error) {
+	files := filepath.Join(s.dir, "files")
+	if err := os.MkdirAll(files, 0o755); err != nil {
+		return nil, nil, err
+	}
+	conf := filepath.Join(s.dir, "dialtone.hcl")
+	return []string{"serve", "--config", conf}, nil, write(conf, `appliance {
+  interface = %q
+  state_dir = %q
+  files_dir = %q
+}
+
+network "bench" {
+  subnet     = %q
+  range      = [%q, %q]
+  lease_time = "%dh"
+}
+
+provisioning {
+  pnp = false
+}
+`, serverIf, s.state, files, s.prefix, s.first, s.last, leaseTime/time.Hour)
+}
+
+func keaCommand(s setup) (args, env []string, err error) {
+	conf := filepath.Join(s.dir, "kea.json")
+	// Newer versions keep lease files below one folder, which the environment
+	// can name.
+	env = []string{"KEA_PIDFILE_DIR=" + s.dir, "KEA_LOCKFILE_DIR=" + s.dir, "KEA_DHCP_DATA_DIR=" + s.state}
+	return []string{"-c", conf}, env, write(conf, `{"Dhcp4": {
+  "interfaces-config": {"interfaces": [%q]},
+  "lease-database": {"type": "memfile", "persist": true, "name": %q, "lfc-interval": 0},
+  "multi-threading": {"enable-multi-threading": true},
+  "valid-lifetime": %d,
+  "subnet4": [{"id": 1, "subnet": %q, "pools": [{"pool": "%s-%s"}]}],
+  "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": "stderr"}]}]
+}}
+`, serverIf, filepath.Join(s.state, "leases.csv"), leaseTime/time.Second, s.prefix, s.first, s.last)
+}
+
+func dnsmasqCommand(s setup) (args, env []string, err error) {
+	args = []string{
+		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--pid-file=",
+		"--log-facility=-", "--quiet-dhcp", "--no-hosts", "--no-resolv",
+		"--interface=" + serverIf, "--bind-interfaces", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
+		"--dhcp-leasefile=" + filepath.Join(s.state, "dnsmasq.leases"),
+		fmt.Sprintf("--dhcp-range=%s,%s,%s,%dh", s.first, s.last, s.mask(), leaseTime/time.Hour),
+	}
+	if !s.probes {
+		args = append(args, "--no-ping")
+	}
+	return args, nil, nil
+}
+
+func dnsmasqSeed(s setup, n int, end time.Time) error {
+	var b strings.Builder
+	a := s.first
+	for i := range n {
+		fmt.Fprintf(&b, "%d %s %s * 01:%s\n", end.Unix(), client(i), a, client(i))
+		a = a.Next()
+	}
+	return os.WriteFile(filepath.Join(s.state, "dnsmasq.leases"), []byte(b.String()), 0o644)
+}
+
+func iscCommand(s setup) (args, env []string, err error) {
+	conf, leases := filepath.Join(s.dir, "dhcpd.conf"), filepath.Join(s.state, "dhcpd.leases")
+	// It does not start without the file.
+	f, err := os.OpenFile(leases, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, err
+	}
+	args = []string{"-4", "-f", "-q", "-cf", conf, "-lf", leases, "-pf", filepath.Join(s.dir, "dhcpd.pid"), serverIf}
+	return args, nil, write(conf, `authoritative;
+ping-check %t;
+default-lease-time %[2]d;
+max-lease-time %[2]d;
+subnet %[3]s netmask %[4]s {
+  range %[5]s %[6]s;
+}
+`, s.probes, leaseTime/time.Second, s.prefix.Addr(), s.mask(), s.first, s.last)
+}
+
+func iscSeed(s setup, n int, end time.Time) error {
+	var b strings.Builder
+	a, start := s.first, end.Add(-leaseTime).Unix()
+	for i := range n {
+		m := client(i)
+		fmt.Fprintf(&b, "lease %s {\n  starts epoch %d;\n  ends epoch %d;\n  cltt epoch %d;\n  binding state active;\n"+
+			"  hardware ethernet %s;\n  uid \"\\001", a, start, end.Unix(), start, m)
+		for _, octet := range m {
+			fmt.Fprintf(&b, "\\%03o", octet)
+		}
+		b.WriteString("\";\n}\n")
+		a = a.Next()
+	}
+	return os.WriteFile(filepath.Join(s.state, "dhcpd.leases"), []byte(b.String()), 0o644)
+}
+
+func write(name, format string, args ...any) error {
+	if err := os.WriteFile(name, fmt.Appendf(nil, format, args...), 0o644); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	return nil
+}

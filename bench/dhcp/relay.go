@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"dialtone/internal/mac"
+
+	"golang.org/x/net/ipv4"
+)
+
+// client is the hardware address of the i-th client behind the relay.
+func client(i int) mac.Addr { return mac.Addr{0x00, 0x0c, 0x01, byte(i >> 16), byte(i >> 8), byte(i)} }
+
+// window is how many clients the relay serves at once: as many as Kea queues,
+// and fewer than the 167 messages that a socket holds by default, so that in a
+// closed loop nobody loses any by design.
+const window = 64
+
+// impatience is after what time the relay's clients send again.
+const impatience = time.Second
+
+// relay is a closed loop: a fixed number of clients behind a relay agent, each
+// replaced by the next one as soon as it has its ACK.
+type relay struct {
+	conn   *net.UDPConn
+	batch  *ipv4.PacketConn
+	local  netip.Addr // giaddr
+	server netip.AddrPort
+	out    []ipv4.Message
+}
+
+func (s *site) openRelay() (*relay, error) {
+	conn, err := s.listen(netip.AddrPortFrom(s.clientAddr, serverPort))
+	if err != nil {
+		return nil, err
+	}
+	return newRelay(conn, s.clientAddr, netip.AddrPortFrom(s.serverAddr, serverPort)), nil
+}
+
+func newRelay(conn *net.UDPConn, local netip.Addr, server netip.AddrPort) *relay {
+	return &relay{conn: conn, batch: ipv4.NewPacketConn(conn), local: local, server: server}
+}
+
+func (r *relay) close() error { return r.conn.Close() }
+
+// work is what a closed loop does: where leases is empty, count clients from
+// first on are bound; else the clients from first on, whose leases they are,
+// are renewed in turn. It ends when all is done, or at until. So that the last
+// ones are not waited for under less load, spare more clients are begun.
+type work struct {
+	first, count int
+	spare        int
+	leases       []netip.Addr
+	until        time.Time
+	progress     func(done int)
+}
+
+// tally is what came of it.
+type tally struct {
+	done, resent, refused int
+	elapsed               time.Duration
+	marks                 []time.Duration // when each thousandth was done
+	leases                []netip.Addr    // by client, of those that were bound
+}
+
+const mark = 1000
+
+// slot is one of the clients that are under way.
+type slot struct {
+	client int // -1 where nobody is
+	xid    uint32
+	renews bool
+	sent   time.Time
+	buf    []byte
+}
+
+// run does the work. The error is of the sockets, or the context's; what was
+// done until then is counted.
+func (r *relay) run(ctx context.Context, w work) (tally, error) {
+	var (
+		t     = tally{leases: make([]netip.Addr, w.count+w.spare)}
+		slots [window]slot
+		next  int
+		start = time.Now()
+		in    = make([]ipv4.Message, 64)
+	)
+	for i := range in {
+		in[i].Buffers = [][]byte{make([]byte, 1500)}
+	}
+	for i := range slots {
+		slots[i] = slot{client: -1, xid: uint32(i)}
+	}
+	for {
+		now := time.Now()
+		idle := 0
+		for i := range slots {
+			s := &slots[i]
+			switch {
+			case s.client >= 0 && now.Sub(s.sent) > impatience:
+				t.resent++
+				r.queue(s, now)
+			case s.client >= 0:
+			case len(w.leases) > 0:
+				r.renew(s, w, next, now)
+				next++
+			case next < w.count+w.spare:
+				r.discover(s, next, client(w.first+next), now)
+				next++
+			default:
+				idle++
+			}
+		}
+		if err := r.flush(); err != nil {
+			return t, err
+		}
+		t.elapsed = now.Sub(start)
+		if idle == len(slots) || w.count > 0 && t.done >= w.count || !w.until.IsZero() && now.After(w.until) {
+			return t, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return t, err
+		}
+		if err := r.conn.SetReadDeadline(now.Add(100 * time.Millisecond)); err != nil {
+			return t, err
+		}
+		n, err := r.batch.ReadBatch(in, 0)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+			continue
+		}
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
+			return t, fmt.Errorf("reading answers: %w", err)
+		}
+		now = time.Now()
+		for _, m := range in[:max(n, 0)] {
+			a, ok := parseReply(m.Buffers[0][:m.N])
+			if !ok {
+				continue
+			}
+			s := &slots[a.xid%window]
+			if s.client < 0 || s.xid != a.xid {
+				continue
+			}
+			switch a.kind {
+			case offer:
+				if !s.renews {
+					r.request(s, w, a, now)
+				}
+			case nak:
+				// Counted, and over: the one who had the number is not served.
+				t.refused++
+				s.client = -1
+			case ack:
+				if len(w.leases) == 0 {
+					t.leases[s.client] = a.yiaddr
+				}
+				s.client = -1
+				if t.done++; t.done%mark == 0 {
+					t.marks = append(t.marks, now.Sub(start))
+				}
+				if w.progress != nil {
+					w.progress(t.done)
+				}
+			}
+		}
+	}
+}
+
+func (r *relay) discover(s *slot, n int, m mac.Addr, now time.Time) {
+	s.xid += window
+	s.client, s.renews = n, false
+	s.buf = message{kind: discover, xid: s.xid, mac: m, giaddr: r.local, clientID: true}.appendTo(s.buf[:0])
+	r.queue(s, now)
+}
+
+func (r *relay) request(s *slot, w work, o reply, now time.Time) {
+	s.buf = message{
+		kind: request, xid: s.xid, mac: client(w.first + s.client), giaddr: r.local,
+		requested: o.yiaddr, server: o.server, clientID: true,
+	}.appendTo(s.buf[:0])
+	r.queue(s, now)
+}
+
+func (r *relay) renew(s *slot, w work, n int, now time.Time) {
+	n %= len(w.leases)
+	s.xid += window
+	s.client, s.renews = n, true
+	s.buf = message{
+		kind: request, xid: s.xid, mac: client(w.first + n), giaddr: r.local,
+		ciaddr: w.leases[n], clientID: true,
+	}.appendTo(s.buf[:0])
+	r.queue(s, now)
+}
+
+func (r *relay) queue(s *slot, now time.Time) {
+	s.sent = now
+	r.out = append(r.out, ipv4.Message{
+		Buffers: [][]byte{s.buf},
+		Addr:    net.UDPAddrFromAddrPort(r.server),
+	})
+}
+
+func (r *relay) flush() error {
+	for out := r.out; len(out) > 0; {
+		n, err := r.batch.WriteBatch(out, 0)
+		if err != nil {
+			return fmt.Errorf("sending to the server: %w", err)
+		}
+		out = out[n:]
+	}
+	r.out = r.out[:0]
+	return nil
+}
