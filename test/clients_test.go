@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"dialtone/internal/netnstest"
 )
@@ -36,11 +38,16 @@ func (c *dhcpCase) script(text string) string {
 }
 
 // checkGuard asks for the phone's own file, which the appliance gives to the
-// address that it knows to be leased to the phone, and to no other.
+// address that it knows to be leased to the phone, and to no other. A RELEASE
+// has no answer: it is asked again for a while where the outcome differs.
 func (c *dhcpCase) checkGuard(when, want string) {
 	c.Helper()
 	url := fmt.Sprintf("http://%s/snomD785/%s.xml", server, reception.Hex())
-	if status, _ := curl(c, c.h, url); status != want {
+	status := ""
+	for deadline := time.Now().Add(5 * time.Second); status != want && time.Now().Before(deadline); {
+		status, _ = curl(c, c.h, url)
+	}
+	if status != want {
 		c.Errorf("%s: %s for the phone's own file, want %s", when, status, want)
 	}
 }
@@ -89,13 +96,13 @@ func TestUdhcpc(t *testing.T) {
 case $1 in
 bound|renew) ip addr replace "$ip/$mask" dev "$interface" ;;
 esac
-echo "script $1 $ip $tftp $bootfile$boot_file $router"
-`)
+echo "script $1 $ip $bootfile$boot_file $router"
+`) // not $tftp: udhcpc has a URL for no host name, and says "bad"
 	c.peer = c.h.Start(t, nil, "udhcpc", "-f", "-i", "eth0", "-s", script, "-V", "snomD785", "-O", "tftp", "-O", "bootfile", "-R")
-	c.peer.Wait("script bound 192.168.50.20 http://192.168.50.1 snomD785.htm 192.168.50.1")
+	c.peer.Wait("script bound 192.168.50.20 snomD785.htm 192.168.50.1")
 	c.checkGuard("bound", "200")
 	c.peer.Signal(syscall.SIGUSR1)
-	c.peer.Wait("script renew 192.168.50.20 http://192.168.50.1 snomD785.htm")
+	c.peer.Wait("script renew 192.168.50.20 snomD785.htm")
 	c.checkGuard("renewed", "200")
 	c.peer.Signal(syscall.SIGUSR2)
 	c.peer.Wait("entering released state")
@@ -114,8 +121,9 @@ func TestDhcpcd(t *testing.T) {
 	c.peer.Wait("adding default route via 192.168.50.1")
 	c.checkGuard("bound", "200")
 	dump := c.h.Run(t, "dhcpcd", "-4", "-U", "eth0").Stdout
-	for _, want := range []string{"ip_address='192.168.50.20'", "tftp_server_name='http://192.168.50.1'", "bootfile_name='snomD785.htm'", "time_offset='3600'", "domain_name='office.example'"} {
-		if !strings.Contains(strings.ReplaceAll(dump, "=", "='")+"'", strings.TrimSuffix(want, "'")) {
+	// It has a URL for no host name either, and shows option 66 empty.
+	for _, want := range []string{"ip_address=192.168.50.20", "bootfile_name=snomD785.htm", "time_offset=3600", "domain_name=office.example"} {
+		if !slices.Contains(strings.Fields(dump), want) {
 			t.Errorf("dhcpcd's lease has no %s:\n%s", want, dump)
 		}
 	}

@@ -56,6 +56,9 @@ func TestDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			netnstest.NeedProgram(t, strings.Fields(name)[0])
 			for i, path := range documents() {
+				if name == "tftp" && strings.Contains(path, ":") {
+					continue // to it, what stands before a colon is a host
+				}
 				to := filepath.Join(t.TempDir(), strconv.Itoa(i))
 				if r := fetch(t, h, path, to); r.Status != 0 {
 					t.Errorf("%s %s: exit status %d\n%s%s", name, path, r.Status, r.Stdout, r.Stderr)

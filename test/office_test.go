@@ -99,6 +99,7 @@ var folders = regexp.MustCompile(`(?m)^(\s*(state_dir|files_dir)\s*=\s*)"[^"]*"`
 func newOffice(t testing.TB, name string, more map[string]string) *office {
 	t.Helper()
 	netnstest.Need(t)
+	built(t) // before any clock runs
 	dir := t.TempDir()
 	o := &office{config: filepath.Join(dir, "config"), state: filepath.Join(dir, "state_dir"), files: filepath.Join(dir, "files_dir")}
 	if err := os.CopyFS(o.config, os.DirFS("../etc/dialtone")); err != nil {
@@ -122,6 +123,17 @@ func newOffice(t testing.TB, name string, more map[string]string) *office {
 	o.host = o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 1}, netip.MustParsePrefix(server+"/24"))
 	o.host.Capture(t)
 	return o
+}
+
+// edit replaces text in a file of the configuration.
+func (o *office) edit(t testing.TB, name, old, text string) {
+	t.Helper()
+	path := filepath.Join(o.config, name)
+	was := string(read(t, path))
+	if !strings.Contains(was, old) {
+		t.Fatalf("%s does not say %q", name, old)
+	}
+	write(t, path, strings.Replace(was, old, text, 1))
 }
 
 // start starts the appliance and returns when it is ready.

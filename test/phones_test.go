@@ -36,28 +36,26 @@ func (o *office) simulate(t testing.TB, h *netnstest.Host, args ...string) phone
 	return s
 }
 
-// rendered is what a phone would be set to by the documents that render
-// prints, in a phone's order.
+// rendered is what a phone would be set to by what render prints for the
+// files that the phone was given. What it was refused, render refuses too.
 func (o *office) rendered(t testing.TB, s phoneState) phoneState {
 	t.Helper()
 	var want phoneState
-	read := map[string]bool{}
-	var apply func(path string)
-	apply = func(path string) {
-		if read[path] {
-			return
+	for _, f := range s.Requests {
+		if !strings.HasSuffix(f.What, " file") {
+			continue
 		}
-		read[path] = true
-		f, err := want.ApplyFile(o.render(t, s.MAC.String(), path))
-		if err != nil {
+		path := pathOf(t, f.URL)
+		if !f.OK {
+			if r := o.host.Run(t, built(t), "render", "--config", o.config, "--model", s.Model, s.MAC.String(), path); r.Status != 1 {
+				t.Errorf("the phone got %s for %s, render prints it", f.Status, path)
+			}
+			continue
+		}
+		if _, err := want.ApplyFile(o.render(t, s.MAC.String(), path)); err != nil {
 			t.Errorf("a phone would drop what render gives for %s: %v", path, err)
 		}
-		for _, link := range f.Links {
-			apply(pathOf(t, link))
-		}
 	}
-	apply("/" + s.Model + ".htm")
-	apply("/" + s.Model + "-" + s.MAC.Hex() + ".htm")
 	return want
 }
 
@@ -178,7 +176,7 @@ func TestHundredPhones(t *testing.T) {
 	for i := range phones {
 		sheet += fmt.Sprintf("000413A600%02X,desk%d,%d,pässword<%d>&\n", i, i, 200+i, i)
 	}
-	o := opened(t, "hundred", map[string]string{
+	o := newOffice(t, "hundred", map[string]string{
 		"many.csv": sheet,
 		"many.hcl": `
 phones "many" {
@@ -195,6 +193,9 @@ phones "many" {
 }
 `,
 	})
+	// The example has 99 addresses.
+	o.edit(t, "dialtone.hcl", `"192.168.50.100", "192.168.50.199"`, `"192.168.50.100", "192.168.50.250"`)
+	o.start(t)
 	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 2}, netip.Prefix{})
 	r := h.Run(t, built(t), "simulate", "--interface", "eth0", "--json", "--mac", first.String(), "--model", "snomD735", "--count", fmt.Sprint(phones), "--keep")
 	if r.Status != 0 {
