@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -246,19 +245,3 @@ func decodeNamed(list []named, raw hcl.Body, outer, inner *hcl.BodySchema) ([]na
 	}
 	return list, diags
 }
-
-func errorAt(rng hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
-	return &hcl.Diagnostic{
-		Severity: hcl.DiagError, Summary: summary,
-		Detail: fmt.Sprintf(detail, args...), Subject: &rng,
-	}
-}
-
-func warningAt(rng hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
-	d := errorAt(rng, summary, detail, args...)
-	d.Severity = hcl.DiagWarning
-	return d
-}
-
-// at gives a place within a sentence: "phones.hcl, line 7".
-func at(rng hcl.Range) string { return fmt.Sprintf("%s, line %d", rng.Filename, rng.Start.Line) }

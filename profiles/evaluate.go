@@ -58,7 +58,7 @@ func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 func (e *evaluator) fail(rng hcl.Range, summary, detail string, args ...any) {
 	d := errorAt(rng, summary, detail, args...)
 	if e.of != "" {
-		d.Detail += " This is the value for " + e.of + "."
+		d.Extra = forPhone{phone: e.of}
 	}
 	e.diags = append(e.diags, d)
 }
@@ -67,9 +67,7 @@ func (e *evaluator) fail(rng hcl.Range, summary, detail string, args ...any) {
 func (e *evaluator) failed(diags hcl.Diagnostics) {
 	for _, d := range diags {
 		if e.of != "" {
-			named := *d
-			named.Detail += " This is the value for " + e.of + "."
-			d = &named
+			d.Extra = forPhone{phone: e.of, inner: d.Extra}
 		}
 		e.diags = append(e.diags, d)
 	}

@@ -71,7 +71,7 @@ func (l *loader) phonesOf(blocks hcl.Blocks) {
 
 func (l *loader) newPhoneBlock(b *hcl.Block, schema *hcl.BodySchema) *phoneBlock {
 	body, diags := newBody(fmt.Sprintf("%s %s", b.Type, b.Labels[0]), b.Body, schema)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	return &phoneBlock{body: body, attrs: header(b.Body, schema), rng: b.DefRange}
 }
 
@@ -96,7 +96,7 @@ func (l *loader) rows(b *hcl.Block) {
 	}
 	forEach := block.attrs["for_each"].Expr
 	list, diags := forEach.Value(l.scope)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	list, marks := list.Unmark()
 	if diags.HasErrors() || !list.IsKnown() {
 		return
@@ -141,19 +141,24 @@ func (l *loader) header(p *phone, ctx *hcl.EvalContext, name string) string {
 	}
 	e := evaluator{ctx: ctx, of: p.where}
 	text := e.open(p.block.attrs, name, "")
-	l.rep.Append(e.diags)
+	l.problems.add(e.diags)
 	return text
 }
 
 // addPhone evaluates the header of a phone and checks it against the rest of
-// the configuration. The phone is kept whatever is wrong with it, so that its
-// layers are checked too.
+// the configuration. Unless another phone has its MAC it is kept whatever is
+// wrong with it, so that its layers are checked too.
 func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	p.Name = l.header(p, ctx, "name")
 	if p.Name == "" {
 		p.Name = p.MAC.Hex()
 	}
 	p.where = "phone " + p.Name
+	if owner, ok := l.macs[p.MAC]; ok {
+		l.fail(p.rng, "Duplicate MAC address", "%s belongs to %s, so it cannot be that of %s.", p.MAC, owner, p.where)
+		return
+	}
+	l.macs[p.MAC] = fmt.Sprintf("%s (%s)", p.where, at(p.rng))
 	if strings.ContainsFunc(p.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		l.fail(p.at("name"), "Invalid phone name", "%q has a character that cannot be shown. A name is one line of text.", p.Name)
 	}
@@ -162,12 +167,12 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	if model := l.header(p, ctx, "model"); model != "" {
 		m, ok := l.set.Model(model)
 		if !ok {
-			l.fail(p.at("model"), "Invalid model", "%q is no model: models look like snomD785. This is the value for %s.", model, p.where)
+			l.fail(p.at("model"), "Invalid model", "%q is no model: models look like snomD785. This is %s.", model, p.where)
 		}
 		p.Model = m.Name
 	}
 	if _, ok := l.set.profiles[p.Profile]; !ok && p.Profile != "" {
-		l.unknownProfile(p.at("profile"), p.Profile)
+		l.unknownProfile(p.at("profile"), p.Profile, "the profile of "+p.where)
 	}
 	p.firmware = l.target(l.header(p, ctx, "firmware"), p.at("firmware"))
 	wanted := l.set.wanted(p, p.Model)
@@ -175,16 +180,12 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	l.checkImage(wanted, p.Model)
 	l.address(p, ctx)
 	l.redirect(p)
-
-	if first, ok := l.macs[p.MAC]; ok {
-		l.fail(p.rng, "Duplicate MAC address", "%s is described already, at %s. This is %s.", p.MAC, at(first), p.where)
-		return
+	name := strings.ToLower(p.Name)
+	if owner, ok := l.names[name]; ok {
+		l.fail(p.at("name"), "Duplicate phone name", "%s cannot be called %q, as is %s: a name is a host name too.", p.MAC, p.Name, owner)
+	} else {
+		l.names[name] = fmt.Sprintf("%s (%s)", p.MAC, at(p.at("name")))
 	}
-	l.macs[p.MAC] = p.rng
-	if first, ok := l.names[strings.ToLower(p.Name)]; ok {
-		l.fail(p.at("name"), "Duplicate phone name", "Another phone or host is called %q already, at %s. A name is a host name too.", p.Name, at(first))
-	}
-	l.names[strings.ToLower(p.Name)] = p.at("name")
 	l.set.phones = append(l.set.phones, p)
 	l.set.byMAC[p.MAC] = p
 }
@@ -206,7 +207,7 @@ func (l *loader) address(p *phone, ctx *hcl.EvalContext) {
 	rng := p.at("address")
 	a, err := netip.ParseAddr(text)
 	if err != nil || !a.Is4() {
-		l.fail(rng, "Invalid address", "%q is no IPv4 address. This is the value for %s.", text, p.where)
+		l.fail(rng, "Invalid address", "%q is no IPv4 address. This is %s.", text, p.where)
 		return
 	}
 	p.Address = a
@@ -287,7 +288,7 @@ func (l *loader) extension(p *phone) cty.Value {
 	}
 	e := evaluator{ctx: ctx, of: p.where}
 	v, _ := e.text(first.attrs, "user")
-	l.rep.Append(e.diags)
+	l.problems.add(e.diags)
 	if v.secret {
 		return cty.StringVal(v.text).Mark(config.Secret)
 	}

@@ -80,20 +80,21 @@ type loader struct {
 	cfg       *config.Config
 	rep       *config.Report
 	set       *Set
-	scope     *hcl.EvalContext // functions and local
-	server    Server           // one that stands for those of the requests to come
-	macs      map[mac.Addr]hcl.Range
-	names     map[string]hcl.Range
-	addresses map[netip.Addr]string
-	images    map[imageOf]bool // checked already
+	scope     *hcl.EvalContext      // functions and local
+	server    Server                // one that stands for those of the requests to come
+	macs      map[mac.Addr]string   // whose it is, and where that is said
+	names     map[string]string     // likewise, by lower-case name
+	addresses map[netip.Addr]string // likewise
+	images    map[imageOf]bool      // checked already
+	problems  problems
 }
 
 func (l *loader) fail(rng hcl.Range, summary, detail string, args ...any) {
-	l.rep.Append(hcl.Diagnostics{errorAt(rng, summary, detail, args...)})
+	l.problems.add(hcl.Diagnostics{errorAt(rng, summary, detail, args...)})
 }
 
 func (l *loader) warn(rng hcl.Range, summary, detail string, args ...any) {
-	l.rep.Append(hcl.Diagnostics{warningAt(rng, summary, detail, args...)})
+	l.problems.add(hcl.Diagnostics{warningAt(rng, summary, detail, args...)})
 }
 
 // Bounds of the caches, in bytes: the documents of some thousand phones, and the
@@ -111,15 +112,14 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	functions := cfg.Functions()
 	functions["password"] = passwordFunction(passwords)
 	local, diags := localValues(cfg.Blocks, functions)
-	rep.Append(diags)
-
 	l := &loader{
 		cfg: cfg, rep: rep,
 		scope:     &hcl.EvalContext{Functions: functions, Variables: map[string]cty.Value{"local": local}},
-		macs:      map[mac.Addr]hcl.Range{},
-		names:     map[string]hcl.Range{},
+		macs:      map[mac.Addr]string{},
+		names:     map[string]string{},
 		addresses: map[netip.Addr]string{},
 		images:    map[imageOf]bool{},
+		problems:  problems{known: map[problemPlace]*problem{}},
 		set: &Set{
 			cfg:       cfg,
 			models:    map[string]*modelBlock{},
@@ -129,8 +129,9 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			documents: newCache[documentKey, Document](documentBytes),
 		},
 	}
+	l.problems.add(diags)
 	if _, err := builtinCatalogue(); err != nil {
-		rep.Append(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/models.csv"}, "Invalid model catalogue", "%v", err)})
+		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/models.csv"}, "Invalid model catalogue", "%v", err)})
 	}
 	l.loadBuiltin()
 	l.reserve()
@@ -147,6 +148,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.phonesOf(cfg.Blocks)
 	l.phoneObjects()
 	l.evaluateAll()
+	l.problems.report(rep)
 	return l.set
 }
 
@@ -160,10 +162,10 @@ func (l *loader) exampleAddress() netip.Addr {
 
 func (l *loader) loadBuiltin() {
 	file, diags := hclsyntax.ParseConfig(builtinGeneral, "builtin/general.hcl", hcl.InitialPos)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	var more hcl.Diagnostics
 	l.set.builtin, more = newBody("built in", file.Body, layerSchema())
-	l.rep.Append(more)
+	l.problems.add(more)
 }
 
 // reserve notes the addresses and MACs that are no phone's.
@@ -173,11 +175,11 @@ func (l *loader) reserve() {
 			l.addresses[a] = "a router of network " + n.Name
 		}
 		for _, h := range n.Hosts {
-			l.macs[h.MAC] = h.DeclRange
+			host := fmt.Sprintf("host %s (%s)", h.MAC, at(h.DeclRange))
+			l.macs[h.MAC], l.addresses[h.Address] = host, host
 			if h.Name != "" {
-				l.names[h.Name] = h.DeclRange
+				l.names[h.Name] = host
 			}
-			l.addresses[h.Address] = fmt.Sprintf("host %s (%s)", h.MAC, at(h.DeclRange))
 		}
 	}
 }
@@ -187,7 +189,7 @@ func (l *loader) reserve() {
 func (l *loader) word(attrs hcl.Attributes, name string) string {
 	e := evaluator{ctx: l.scope}
 	text := e.open(attrs, name, "")
-	l.rep.Append(e.diags)
+	l.problems.add(e.diags)
 	return text
 }
 
@@ -198,7 +200,7 @@ func (l *loader) profile(b *hcl.Block) {
 		return
 	}
 	body, diags := newBody("profile "+name, b.Body, profileSchema)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	attrs := header(b.Body, profileSchema)
 	p := &profile{name: name, body: body, extends: l.word(attrs, "extends"), rng: b.LabelRanges[0]}
 	if a := attrs["extends"]; a != nil {
@@ -245,7 +247,7 @@ func (l *loader) model(b *hcl.Block) {
 		return
 	}
 	body, diags := newBody("model "+name, b.Body, modelSchema)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	attrs := header(b.Body, modelSchema)
 	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0], firmware: l.firmwareWord(attrs)}
 	block.Firmware = block.firmware.text
@@ -275,12 +277,12 @@ func (l *loader) oneOf(attrs hcl.Attributes, name string, words ...string) strin
 	return word
 }
 
-func (l *loader) unknownProfile(rng hcl.Range, name string) {
+func (l *loader) unknownProfile(rng hcl.Range, name, where string) {
 	if l.rep.Incomplete() {
 		return // it may stand where the parser could not read on
 	}
 	names := slices.Sorted(maps.Keys(l.set.profiles))
-	l.fail(rng, "Unknown profile", "There is no profile called %q.%s", name, didYouMean(name, names))
+	l.fail(rng, "Unknown profile", "There is no profile called %q.%s This is %s.", name, didYouMean(name, names), where)
 }
 
 // chains checks what profiles extend: existing profiles, and never in a circle.
@@ -289,7 +291,7 @@ func (l *loader) chains() {
 	for _, name := range slices.Sorted(maps.Keys(l.set.profiles)) {
 		p := l.set.profiles[name]
 		if _, ok := l.set.profiles[p.extends]; !ok && p.extends != "" {
-			l.unknownProfile(p.extendsR, p.extends)
+			l.unknownProfile(p.extendsR, p.extends, "what profile "+p.name+" extends")
 			p.extends = ""
 		}
 		circle := []string{p.name}
@@ -350,14 +352,14 @@ func (l *loader) evaluateAll() {
 		l.refuseByPhone(p.body)
 	}
 	base, diags := s.baseLayer(l.server)
-	l.rep.Append(diags)
+	l.problems.add(diags)
 	lint.layer(base)
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
 		l.checkImage(b.firmware, b.Name)
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
-		l.rep.Append(diags)
+		l.problems.add(diags)
 		lint.layer(layer)
 	}
 
@@ -370,14 +372,14 @@ func (l *loader) evaluateAll() {
 			used[profile] = true
 		}
 		layer, diags := s.ownLayer(p, "", l.server)
-		l.rep.Append(diags)
+		l.problems.add(diags)
 		lint.layer(layer)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})
 			layer, diags := evaluator{ctx: ctx, server: l.server}.evaluate(p.body)
-			l.rep.Append(diags)
+			l.problems.add(diags)
 			lint.layer(layer)
 		}
 	}
