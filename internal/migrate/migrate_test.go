@@ -1,0 +1,251 @@
+package migrate
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	"pgregory.net/rapid"
+
+	"dialtone/internal/config"
+	"dialtone/profiles"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestGolden reads configurations as offices have them. The name of a file says
+// whose it is, dnsmasq-….txtar or isc-….txtar. What comes out has to load.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			a, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			for _, f := range a.Files[:len(a.Files)-1] {
+				path := filepath.Join(dir, f.Name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			read := Dnsmasq
+			if strings.HasPrefix(filepath.Base(name), "isc-") {
+				read = ISC
+			}
+			main := filepath.Join(dir, a.Files[0].Name)
+			result, err := read(main)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := read(main)
+			if err != nil || !bytes.Equal(again.HCL, result.HCL) {
+				t.Errorf("a second run gives something else: %v", err)
+			}
+			loads(t, result)
+			for _, p := range result.Problems {
+				if !bytes.Contains(result.HCL, []byte("#   "+p.String()+"\n")) {
+					t.Errorf("no comment says: %s", p)
+				}
+			}
+			got := bytes.ReplaceAll(result.HCL, []byte(dir+"/"), nil)
+			want := &a.Files[len(a.Files)-1]
+			if *update {
+				want.Data = got
+				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want.Data), string(got)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+type noPasswords struct{}
+
+func (noPasswords) Password(string) (string, error) { return "", os.ErrNotExist }
+
+// loads loads a result as the appliance does, beside an appliance block, and
+// holds it to the layout of the formatter.
+func loads(t testing.TB, r Result) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"dialtone.hcl": "appliance {\n  interface = \"eth0\"\n}\n", "imported.hcl": string(r.HCL)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, report := config.Load(dir, config.Options{})
+	profiles.Load(cfg, noPasswords{}, report)
+	if report.HasErrors() {
+		var b bytes.Buffer
+		report.Write(&b, false, 120)
+		t.Fatalf("the result does not load:\n%s", b.String())
+	}
+	formatted, _ := config.Format(r.HCL, "imported.hcl")
+	if diff := cmp.Diff(string(formatted), string(r.HCL)); diff != "" {
+		t.Errorf("not the formatter's layout (-formatted +got)\n%s", diff)
+	}
+	return cfg
+}
+
+// TestQuote holds quote to HCL's own reading of it.
+func TestQuote(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.OneOf(rapid.StringMatching(`[${}%"\\n\n\t a]{1,12}`), rapid.StringN(1, 30, -1)).Draw(rt, "text")
+		if !quotable(text) {
+			rt.SkipNow()
+		}
+		cfg, report := loadText(t, "vendor_class \"x\" {\n  match = "+quote(text)+"\n}\n")
+		if report.HasErrors() || len(cfg.Classes) != 1 || cfg.Classes[0].Match != text {
+			var b bytes.Buffer
+			report.Write(&b, false, 120)
+			rt.Fatalf("%q, quoted %s, is read otherwise: %+v\n%s", text, quote(text), cfg.Classes, b.String())
+		}
+	})
+	if got, want := quote("a\xff\x00\U000e0001"), `"a`+"\ufffd"+`\u0000\U000e0001"`; got != want {
+		t.Errorf("quote = %s, want %s", got, want)
+	}
+}
+
+func loadText(t *testing.T, text string) (*config.Config, *config.Report) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "x.hcl")
+	if err := os.WriteFile(name, []byte("appliance {\n  interface = \"eth0\"\n}\n"+text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(name, config.Options{})
+}
+
+// TestReadRefuses reads what is no file or has no end.
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large")
+	if err := os.WriteFile(large, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		filepath.Join(dir, "none"): "stat " + dir + "/none: no such file or directory",
+		"/dev/zero":                "/dev/zero is no regular file",
+		dir:                        dir + " is no regular file",
+		large:                      large + " is larger than 16 MiB",
+	} {
+		if _, err := Dnsmasq(name); err == nil || err.Error() != "reading dnsmasq's configuration: "+want {
+			t.Errorf("Dnsmasq(%s) says %v, want %s", name, err, want)
+		}
+		if _, err := ISC(name); err == nil || err.Error() != "reading dhcpd's configuration: "+want {
+			t.Errorf("ISC(%s) says %v, want %s", name, err, want)
+		}
+	}
+}
+
+// TestIncludesEnd reads files that include each other without end, in a long
+// chain, and by the hundred.
+func TestIncludesEnd(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		include string
+		read    func(string) (Result, error)
+	}{
+		{"dnsmasq", "conf-file=%d\n", Dnsmasq},
+		{"isc", "include \"%d\";\n", ISC},
+	} {
+		dir := t.TempDir()
+		file := func(name, text string) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		main := fmt.Sprintf(c.include, 0) + fmt.Sprintf(c.include, 1)
+		file("0", fmt.Sprintf(c.include, 0))
+		for i := 1; i <= maxIncludes+1; i++ {
+			file(fmt.Sprint(i), fmt.Sprintf(c.include, i+1))
+		}
+		for i := range maxFiles {
+			file(fmt.Sprint(100+i), "")
+			main += fmt.Sprintf(c.include, 100+i)
+		}
+		file("main", main)
+		r, err := c.read(filepath.Join(dir, "main"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, p := range r.Problems {
+			texts = append(texts, p.Text)
+		}
+		all := strings.Join(texts, "\n") + "\n"
+		for _, want := range []string{dir + "/0 includes itself\n", "files include each other more than 10 deep\n", dir + "/355 is one file too many: at most 256 are read\n"} {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: no problem says %s\n%s", c.name, want, all)
+			}
+		}
+	}
+}
+
+// fuzz holds a reader to results that load, whatever it reads.
+func fuzz(f *testing.F, prefix string, read func(string) (Result, error)) {
+	names, err := filepath.Glob("testdata/" + prefix + "*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range names {
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(a.Files[0].Data)
+		for line := range bytes.Lines(a.Files[0].Data) {
+			f.Add(line)
+		}
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		// Other files are none of the fuzzer's business.
+		if len(in) > 1<<14 || bytes.Contains(in, []byte("include")) || bytes.Contains(in, []byte("conf-")) || bytes.Contains(in, []byte("file")) || bytes.Contains(in, []byte("dir")) {
+			return
+		}
+		name := filepath.Join(t.TempDir(), "conf")
+		if err := os.WriteFile(name, in, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := read(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.HCL) < 1<<20 {
+			loads(t, r)
+		}
+	})
+}
+
+func FuzzDnsmasq(f *testing.F) { fuzz(f, "dnsmasq-", Dnsmasq) }
+func FuzzISC(f *testing.F)     { fuzz(f, "isc-", ISC) }
+
+func ExampleProblem() {
+	fmt.Println(Problem{"dnsmasq.conf", 7, "server=192.0.2.53 is not\ncarried over"})
+	// Output: dnsmasq.conf:7: server=192.0.2.53 is not carried over
+}
