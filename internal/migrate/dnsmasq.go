@@ -156,9 +156,9 @@ func (d *dnsmasq) setting(at place, key, value string) {
 	case "dhcp-hostsfile", "dhcp-hostsdir":
 		d.lines(at, key, value, d.host)
 	case "dhcp-option", "dhcp-option-force":
-		d.opts = append(d.opts, dnsmasqLine{at, value})
+		d.later(at, value)
 	case "dhcp-optsfile", "dhcp-optsdir":
-		d.lines(at, key, value, func(at place, value string) { d.opts = append(d.opts, dnsmasqLine{at, value}) })
+		d.lines(at, key, value, d.later)
 	case "dhcp-vendorclass":
 		d.vendorClass(at, value)
 	case "dhcp-match":
@@ -170,6 +170,15 @@ func (d *dnsmasq) setting(at place, key, value string) {
 			d.problem(at, "%s is not carried over", shown(key, value))
 		}
 	}
+}
+
+// later keeps an option until all ranges and classes are known.
+func (d *dnsmasq) later(at place, value string) {
+	if len(d.opts) == maxOptions {
+		d.problem(at, "%s: at most %d options are taken over", shown("dhcp-option", value), maxOptions)
+		return
+	}
+	d.opts = append(d.opts, dnsmasqLine{at, value})
 }
 
 func shown(key, value string) string {

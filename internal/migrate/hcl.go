@@ -52,6 +52,13 @@ func (p *plan) write(source string) Result {
 			body.shut()
 		}
 	}
+	size := body.Len() + maxText
+	for _, problem := range p.problems {
+		size += len(problem.String()) + len("#   \n")
+	}
+	if size > maxHCL {
+		p.problem(place{source, 1}, "the text is larger than the %d KiB that a file may have: split it", maxHCL>>10)
+	}
 	slices.SortStableFunc(p.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(slices.Index(p.files, a.File), slices.Index(p.files, b.File)), cmp.Compare(a.Line, b.Line))
 	})

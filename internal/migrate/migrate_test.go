@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,7 +58,9 @@ func TestGolden(t *testing.T) {
 			if err != nil || !bytes.Equal(again.HCL, result.HCL) {
 				t.Errorf("a second run gives something else: %v", err)
 			}
-			loads(t, result)
+			if why := refusal(t, result); why != "" {
+				t.Errorf("the result does not load: %s", why)
+			}
 			for _, p := range result.Problems {
 				if !bytes.Contains(result.HCL, []byte("#   "+p.String()+"\n")) {
 					t.Errorf("no comment says: %s", p)
@@ -83,9 +86,9 @@ type noPasswords struct{}
 
 func (noPasswords) Password(string) (string, error) { return "", os.ErrNotExist }
 
-// loads loads a result as the appliance does, beside an appliance block, and
-// holds it to the layout of the formatter.
-func loads(t testing.TB, r Result) *config.Config {
+// refusal loads a result as the appliance does, beside an appliance block, holds
+// it to the layout of the formatter, and gives what is wrong with it.
+func refusal(t testing.TB, r Result) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"dialtone.hcl": "appliance {\n  interface = \"eth0\"\n}\n", "imported.hcl": string(r.HCL)} {
@@ -98,13 +101,10 @@ func loads(t testing.TB, r Result) *config.Config {
 	if report.HasErrors() {
 		var b bytes.Buffer
 		report.Write(&b, false, 120)
-		t.Fatalf("the result does not load:\n%s", b.String())
+		return b.String()
 	}
 	formatted, _ := config.Format(r.HCL, "imported.hcl")
-	if diff := cmp.Diff(string(formatted), string(r.HCL)); diff != "" {
-		t.Errorf("not the formatter's layout (-formatted +got)\n%s", diff)
-	}
-	return cfg
+	return cmp.Diff(string(formatted), string(r.HCL))
 }
 
 // TestQuote holds quote to HCL's own reading of it.
@@ -207,6 +207,41 @@ func TestIncludesEnd(t *testing.T) {
 	}
 }
 
+// TestIsBounded reads more than anybody has.
+func TestIsBounded(t *testing.T) {
+	t.Parallel()
+	var conf, junk strings.Builder
+	conf.WriteString("dhcp-range=10.0.0.10,10.0.0.20,255.255.0.0,1h\ndhcp-option=3,10.0.0.1\n")
+	for i := range maxHosts + 1 {
+		fmt.Fprintf(&conf, "dhcp-host=02:00:5e:10:%02x:%02x,10.0.%d.%d\n", i>>8, i&255, 1+i/200, 1+i%200)
+	}
+	for range 2 * maxProblems {
+		fmt.Fprintln(&junk, strings.Repeat("x", 1000))
+	}
+	name := filepath.Join(t.TempDir(), "conf")
+	for text, want := range map[string]struct {
+		problems int
+		last     string
+	}{
+		conf.String(): {1, "02:00:5e:10:20:00: at most 8192 reservations are taken over"},
+		junk.String(): {maxProblems, "there are more problems, which are not listed"},
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Dnsmasq(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.Problems); n != want.problems || r.Problems[n-1].Text != want.last {
+			t.Errorf("%d problems, the last is %v", n, r.Problems[n-1])
+		}
+		if why := refusal(t, r); why != "" {
+			t.Errorf("%d octets do not load: %.500s", len(r.HCL), why)
+		}
+	}
+}
+
 // fuzz holds a reader to results that load, whatever it reads.
 func fuzz(f *testing.F, prefix string, read func(string) (Result, error)) {
 	names, err := filepath.Glob("testdata/" + prefix + "*.txtar")
@@ -236,10 +271,51 @@ func fuzz(f *testing.F, prefix string, read func(string) (Result, error)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(r.HCL) < 1<<20 {
-			loads(t, r)
+		if why := refusal(t, r); why != "" {
+			t.Fatalf("%s\ndoes not load:\n%s", r.HCL, why)
 		}
 	})
+}
+
+// TestShuffled deals the golden configurations anew: lines left out, in another
+// order, with each other's values. Whatever it says, the result loads.
+func TestShuffled(t *testing.T) {
+	t.Parallel()
+	for prefix, read := range map[string]func(string) (Result, error){"dnsmasq-": Dnsmasq, "isc-": ISC} {
+		a, err := txtar.ParseFile("testdata/" + prefix + "office.txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(a.Files[0].Data), "\n")
+		words := regexp.MustCompile(`[^\s,;=(){}"]+`)
+		all := words.FindAllString(string(a.Files[0].Data), -1)
+		name := filepath.Join(t.TempDir(), "conf")
+		rapid.Check(t, func(rt *rapid.T) {
+			var b strings.Builder
+			for range rapid.IntRange(1, 40).Draw(rt, "lines") {
+				line := rapid.SampledFrom(lines).Draw(rt, "line")
+				if n := rapid.IntRange(-3, 3).Draw(rt, "word"); n >= 0 {
+					line = words.ReplaceAllStringFunc(line, func(w string) string {
+						if n--; n == -1 {
+							return rapid.SampledFrom(all).Draw(rt, "other")
+						}
+						return w
+					})
+				}
+				fmt.Fprintln(&b, line)
+			}
+			if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
+				rt.Fatal(err)
+			}
+			r, err := read(name)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if why := refusal(t, r); why != "" {
+				rt.Fatalf("%s\nbecame\n%s\nwhich does not load:\n%s", b.String(), r.HCL, why)
+			}
+		})
+	}
 }
 
 func FuzzDnsmasq(f *testing.F) { fuzz(f, "dnsmasq-", Dnsmasq) }

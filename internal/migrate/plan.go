@@ -36,12 +36,18 @@ type Result struct {
 	Problems []Problem // file by file as they were read, by line
 }
 
-// Limits of what is read.
+// Limits of what is read, far above any office's.
 const (
 	maxFiles    = 256
 	maxFile     = 16 << 20
 	maxIncludes = 10 // files that include each other in a chain
-	maxHosts    = 1 << 16
+	maxNetworks = 1024
+	maxClasses  = 1024
+	maxOptions  = 4096
+	maxHosts    = 8192
+	maxProblems = 1000
+	maxText     = 400     // octets of a problem
+	maxHCL      = 1 << 20 // what package config takes as one file
 )
 
 // The lease times that a network may have.
@@ -99,7 +105,17 @@ type host struct {
 }
 
 func (p *plan) problem(at place, format string, args ...any) {
-	p.problems = append(p.problems, Problem{at.file, at.line, fmt.Sprintf(format, args...)})
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxText {
+		text = text[:maxText] + "…"
+	}
+	switch len(p.problems) {
+	case maxProblems:
+		return
+	case maxProblems - 1:
+		text = "there are more problems, which are not listed"
+	}
+	p.problems = append(p.problems, Problem{at.file, at.line, text})
 }
 
 // read reads a file of the other server's configuration.
@@ -157,6 +173,10 @@ func (p *plan) network(at place, subnet netip.Prefix) *network {
 			p.problem(at, "the subnet %v overlaps %v of %s:%d", subnet, n.subnet, n.file, n.line)
 			return nil
 		}
+	}
+	if len(p.networks) == maxNetworks {
+		p.problem(at, "%v: at most %d networks are taken over", subnet, maxNetworks)
+		return nil
 	}
 	n := &network{place: at, subnet: subnet, options: options{}}
 	p.networks = append(p.networks, n)
@@ -245,6 +265,10 @@ func (p *plan) addClass(c *class) {
 			p.problem(c.place, "there is a vendor class %q at %s:%d already: this one is left out", c.name, other.file, other.line)
 			return
 		}
+	}
+	if len(p.classes) == maxClasses {
+		p.problem(c.place, "%q: at most %d vendor classes are taken over", c.name, maxClasses)
+		return
 	}
 	if strings.TrimSpace(c.name) == "" || c.match == "" || !quotable(c.name) || !quotable(c.match) {
 		p.problem(c.place, "the vendor class %q has no name, or matches no text", c.name)
