@@ -178,7 +178,6 @@ func NewNet(t testing.TB, name string, address netip.Prefix) *Net {
 // Host is a machine on a Net, with one interface: eth0.
 type Host struct {
 	*lab.Namespace
-	t testing.TB
 }
 
 // Host adds a machine. Its interface has the address hw, and address where
@@ -189,14 +188,16 @@ func (n *Net) Host(t testing.TB, hw mac.Addr, address netip.Prefix) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{Namespace: ns, t: t}
+	h := &Host{Namespace: ns}
+	n.ports++
+	port := fmt.Sprintf("%s.%d", n.Bridge, n.ports)
 	t.Cleanup(func() {
-		if err := ns.Close(); err != nil {
+		// The kernel would remove the cable some time after the namespace.
+		if err := errors.Join(lab.Remove(port), ns.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	n.ports++
-	if err := ns.Plug(Context(t), n.Bridge, fmt.Sprintf("%s.%d", n.Bridge, n.ports), "eth0", hw); err != nil {
+	if err := ns.Plug(Context(t), n.Bridge, port, "eth0", hw); err != nil {
 		t.Fatal(err)
 	}
 	if address.IsValid() {

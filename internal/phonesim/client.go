@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"dialtone/internal/mac"
 
@@ -225,7 +227,7 @@ func (c *dhcpClient) exchange(ctx context.Context, l link, message *dhcpv4.DHCPv
 				if asked != dhcpv4.MessageTypeRequest {
 					continue
 				}
-				c.event(Event{Kind: Received, What: "NAK", Detail: reply.Message(), Duration: c.now().Sub(start)})
+				c.event(Event{Kind: Received, What: "NAK", Detail: printable(reply.Message()), Duration: c.now().Sub(start)})
 				return nil, errNAK
 			}
 		}
@@ -365,7 +367,17 @@ func asciiOption(o dhcpv4.Options, code uint8) string {
 // optionText is the text of an option up to a NUL, which some servers append.
 func optionText(b []byte) string {
 	s, _, _ := strings.Cut(string(b), "\x00")
-	return strings.TrimSpace(strings.ToValidUTF8(s, "?"))
+	return printable(strings.TrimSpace(s))
+}
+
+// printable replaces what a server could play tricks on a terminal with.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }

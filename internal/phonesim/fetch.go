@@ -91,6 +91,7 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, w io.Writer, limit int64)
 		a.ok = false
 		a.status = reason(ctx, err)
 	}
+	a.status = printable(a.status)
 	return a
 }
 
@@ -202,7 +203,7 @@ func reason(ctx context.Context, err error) string {
 	}
 	// pin/tftp words an ERROR packet like this.
 	if code, text, ok := strings.Cut(err.Error(), ", message: "); ok {
-		return "error " + strings.TrimPrefix(code, "code: ") + ": " + text
+		return "error " + strings.TrimPrefix(code, "code: ") + ": " + strings.TrimRight(text, "\x00")
 	}
 	return err.Error()
 }
