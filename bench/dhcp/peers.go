@@ -21,8 +21,8 @@ type peer struct {
 	// is run in the foreground.
 	command func(s setup) (args, env []string, err error)
 	// seed, where the server is too slow to be filled over the network, writes
-	// its lease file: s.first and the addresses after it, to client(0) and on.
-	seed func(s setup, n int, end time.Time) error
+	// its lease file: leases are client(0)'s and on, until end.
+	seed func(s setup, leases []netip.Addr, end time.Time) error
 }
 
 // setup is what all servers are configured with.
@@ -30,12 +30,10 @@ type setup struct {
 	dir         string // the configuration
 	state       string // below dir: the leases
 	prefix      netip.Prefix
-	server      netip.Addr
 	first, last netip.Addr // the range
-	probes      bool       // look for a conflict before an address is given out, where that is the default
+	lease       time.Duration
+	probes      bool // look for a conflict before an address is given out, where that is the default
 }
-
-const leaseTime = 12 * time.Hour
 
 func (s setup) mask() string { return net.IP(net.CIDRMask(s.prefix.Bits(), 32)).String() }
 
@@ -81,13 +79,13 @@ func dialtoneCommand(s setup) (args, env []string, err error) {
 network "bench" {
   subnet     = %q
   range      = [%q, %q]
-  lease_time = "%dh"
+  lease_time = %q
 }
 
 provisioning {
   pnp = false
 }
-`, serverIf, s.state, files, s.prefix, s.first, s.last, leaseTime/time.Hour)
+`, serverIf, s.state, files, s.prefix, s.first, s.last, s.lease)
 }
 
 func keaCommand(s setup) (args, env []string, err error) {
@@ -103,7 +101,7 @@ func keaCommand(s setup) (args, env []string, err error) {
   "subnet4": [{"id": 1, "subnet": %q, "pools": [{"pool": "%s-%s"}]}],
   "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": "stderr"}]}]
 }}
-`, serverIf, filepath.Join(s.state, "leases.csv"), leaseTime/time.Second, s.prefix, s.first, s.last)
+`, serverIf, filepath.Join(s.state, "leases.csv"), s.lease/time.Second, s.prefix, s.first, s.last)
 }
 
 func dnsmasqCommand(s setup) (args, env []string, err error) {
@@ -112,7 +110,7 @@ func dnsmasqCommand(s setup) (args, env []string, err error) {
 		"--log-facility=-", "--quiet-dhcp", "--no-hosts", "--no-resolv",
 		"--interface=" + serverIf, "--bind-interfaces", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
 		"--dhcp-leasefile=" + filepath.Join(s.state, "dnsmasq.leases"),
-		fmt.Sprintf("--dhcp-range=%s,%s,%s,%dh", s.first, s.last, s.mask(), leaseTime/time.Hour),
+		fmt.Sprintf("--dhcp-range=%s,%s,%s,%d", s.first, s.last, s.mask(), s.lease/time.Second),
 	}
 	if !s.probes {
 		args = append(args, "--no-ping")
@@ -120,12 +118,10 @@ func dnsmasqCommand(s setup) (args, env []string, err error) {
 	return args, nil, nil
 }
 
-func dnsmasqSeed(s setup, n int, end time.Time) error {
+func dnsmasqSeed(s setup, leases []netip.Addr, end time.Time) error {
 	var b strings.Builder
-	a := s.first
-	for i := range n {
+	for i, a := range leases {
 		fmt.Fprintf(&b, "%d %s %s * 01:%s\n", end.Unix(), client(i), a, client(i))
-		a = a.Next()
 	}
 	return os.WriteFile(filepath.Join(s.state, "dnsmasq.leases"), []byte(b.String()), 0o644)
 }
@@ -148,13 +144,13 @@ max-lease-time %[2]d;
 subnet %[3]s netmask %[4]s {
   range %[5]s %[6]s;
 }
-`, s.probes, leaseTime/time.Second, s.prefix.Addr(), s.mask(), s.first, s.last)
+`, s.probes, s.lease/time.Second, s.prefix.Addr(), s.mask(), s.first, s.last)
 }
 
-func iscSeed(s setup, n int, end time.Time) error {
+func iscSeed(s setup, leases []netip.Addr, end time.Time) error {
 	var b strings.Builder
-	a, start := s.first, end.Add(-leaseTime).Unix()
-	for i := range n {
+	start := end.Add(-s.lease).Unix()
+	for i, a := range leases {
 		m := client(i)
 		fmt.Fprintf(&b, "lease %s {\n  starts epoch %d;\n  ends epoch %d;\n  cltt epoch %d;\n  binding state active;\n"+
 			"  hardware ethernet %s;\n  uid \"\\001", a, start, end.Unix(), start, m)
@@ -162,7 +158,6 @@ func iscSeed(s setup, n int, end time.Time) error {
 			fmt.Fprintf(&b, "\\%03o", octet)
 		}
 		b.WriteString("\";\n}\n")
-		a = a.Next()
 	}
 	return os.WriteFile(filepath.Join(s.state, "dhcpd.leases"), []byte(b.String()), 0o644)
 }

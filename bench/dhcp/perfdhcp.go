@@ -15,9 +15,8 @@ import (
 
 // trial is what perfdhcp says of exchanges at a steady rate.
 type trial struct {
-	Begun   int // DISCOVERs sent
-	Offered int
-	Acked   int
+	Begun int // DISCOVERs sent
+	Acked int
 }
 
 // loss is the part of the exchanges begun that did not come to an ACK within
@@ -82,7 +81,7 @@ func parsePerfdhcp(text string) (trial, error) {
 	if _, ok := sent[first]; !ok {
 		return trial{}, fmt.Errorf("perfdhcp printed no statistics: %.200q", text)
 	}
-	return trial{Begun: sent[first], Offered: received[first], Acked: received[second]}, nil
+	return trial{Begun: sent[first], Acked: received[second]}, nil
 }
 
 // held says whether less than a hundredth was lost. Where perfdhcp itself did

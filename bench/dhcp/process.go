@@ -90,7 +90,8 @@ func (p *process) alive() error {
 // usage is what a process has taken so far.
 type usage struct {
 	CPU     time.Duration
-	RSS     int64 // bytes; what is mapped from files is in it
+	RSS     int64 // bytes, with what is mapped from files
+	Anon    int64 // bytes, without
 	Written int64 // bytes sent to the page cache for the disk
 	Device  int64 // bytes that the disk below the state folder took, from anybody
 }
@@ -115,7 +116,7 @@ func (p *process) usage(folder string) (usage, error) {
 	if u.CPU, err = parseCPU(string(stat)); err != nil {
 		return u, err
 	}
-	if u.RSS, err = p.rss(); err != nil {
+	if u.RSS, u.Anon, err = p.memory(); err != nil {
 		return u, err
 	}
 	written, err := os.ReadFile(filepath.Join(proc, "io"))
@@ -129,13 +130,15 @@ func (p *process) usage(folder string) (usage, error) {
 	return u, err
 }
 
-func (p *process) rss() (int64, error) {
-	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.pid), "status"))
+// memory is what is resident of a process, with and without mapped files.
+func (p *process) memory() (rss, anon int64, err error) {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.pid), "status"))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	kb, err := field(string(status), "VmRSS:")
-	return kb << 10, err
+	rss, err = field(string(b), "VmRSS:")
+	anon, err2 := field(string(b), "RssAnon:")
+	return rss << 10, anon << 10, errors.Join(err, err2)
 }
 
 // parseCPU reads the user and system time of all threads from the text of

@@ -49,24 +49,33 @@ func newRelay(conn *net.UDPConn, local netip.Addr, server netip.AddrPort) *relay
 
 func (r *relay) close() error { return r.conn.Close() }
 
-// work is what a closed loop does: where leases is empty, count clients from
+// work is what a closed loop does: where leases is nil, count clients from
 // first on are bound; else the clients from first on, whose leases they are,
-// are renewed in turn. It ends when all is done, or at until. So that the last
+// each renew once. It ends when all is done, or at until. So that the last
 // ones are not waited for under less load, spare more clients are begun.
 type work struct {
-	first, count int
-	spare        int
-	leases       []netip.Addr
-	until        time.Time
-	progress     func(done int)
+	first, count, spare int
+	leases              []netip.Addr
+	until               time.Time
+	progress            func(done int)
 }
 
 // tally is what came of it.
 type tally struct {
 	done, resent, refused int
 	elapsed               time.Duration
+	busy                  time.Duration   // until when nobody's place was empty,
+	busyDone              int             // and what was done by then
 	marks                 []time.Duration // when each thousandth was done
 	leases                []netip.Addr    // by client, of those that were bound
+}
+
+// rate is what was done a second, without the wait for the last ones.
+func (t tally) rate() float64 {
+	if t.busyDone == 0 {
+		return float64(t.done) / t.elapsed.Seconds()
+	}
+	return float64(t.busyDone) / t.busy.Seconds()
 }
 
 const mark = 1000
@@ -106,11 +115,11 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 				t.resent++
 				r.queue(s, now)
 			case s.client >= 0:
-			case len(w.leases) > 0:
+			case next < len(w.leases):
 				r.renew(s, w, next, now)
 				next++
 			case next < w.count+w.spare:
-				r.discover(s, next, client(w.first+next), now)
+				r.discover(s, w, next, now)
 				next++
 			default:
 				idle++
@@ -120,6 +129,9 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 			return t, err
 		}
 		t.elapsed = now.Sub(start)
+		if idle == 0 {
+			t.busy, t.busyDone = t.elapsed, t.done
+		}
 		if idle == len(slots) || w.count > 0 && t.done >= w.count || !w.until.IsZero() && now.After(w.until) {
 			return t, nil
 		}
@@ -156,7 +168,7 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 				t.refused++
 				s.client = -1
 			case ack:
-				if len(w.leases) == 0 {
+				if w.leases == nil {
 					t.leases[s.client] = a.yiaddr
 				}
 				s.client = -1
@@ -171,10 +183,10 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 	}
 }
 
-func (r *relay) discover(s *slot, n int, m mac.Addr, now time.Time) {
+func (r *relay) discover(s *slot, w work, n int, now time.Time) {
 	s.xid += window
 	s.client, s.renews = n, false
-	s.buf = message{kind: discover, xid: s.xid, mac: m, giaddr: r.local, clientID: true}.appendTo(s.buf[:0])
+	s.buf = message{kind: discover, xid: s.xid, mac: client(w.first + n), giaddr: r.local, clientID: true}.appendTo(s.buf[:0])
 	r.queue(s, now)
 }
 
@@ -187,7 +199,6 @@ func (r *relay) request(s *slot, w work, o reply, now time.Time) {
 }
 
 func (r *relay) renew(s *slot, w work, n int, now time.Time) {
-	n %= len(w.leases)
 	s.xid += window
 	s.client, s.renews = n, true
 	s.buf = message{

@@ -37,7 +37,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"growth", func(z sizes) float64 { return 0.3 + float64(z.large)/50_000 }, growth},
-	{"renew", func(z sizes) float64 { return 0.2 + float64(z.seconds)/60 }, renewals},
+	{"renew", func(z sizes) float64 { return 1.2 + float64(z.seconds)/60 }, renewals},
 	{"sync", func(z sizes) float64 { return 0.2 }, syncs},
 	{"burst", func(z sizes) float64 { return 0.7 }, bursts},
 	{"crowd", func(z sizes) float64 { return 0.1 + float64(z.crowd)/5_000 }, crowd},
@@ -72,7 +72,7 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 		count: b.sizes.large, spare: window, until: time.Now().Add(growthLimit),
 		progress: func(done int) {
 			if done == b.sizes.small {
-				small, _ = s.rss()
+				small, _, _ = s.memory()
 			}
 		},
 	})
@@ -91,7 +91,7 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 		note = fmt.Sprintf("stopped at %s", digits(float64(t.done), 0))
 	}
 	n := float64(t.done)
-	b.recordNote("growth", p, n/t.elapsed.Seconds(), note)
+	b.recordNote("growth", p, t.rate(), note)
 	begin, end := parts(t.marks, b.sizes.part, b.sizes.large)
 	b.record("growth-first", p, begin)
 	b.record("growth-last", p, end)
@@ -107,6 +107,7 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 	}
 	if note == "" {
 		b.record("rss-large", p, megabytes(after.RSS))
+		b.record("anon-large", p, megabytes(after.Anon))
 	}
 	return nil
 }
@@ -127,33 +128,60 @@ func parts(marks []time.Duration, part, total int) (begin, end float64) {
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
-// fill brings a server to n leases, and says which.
-func fill(ctx context.Context, s *server, n int) ([]netip.Addr, error) {
+// filled starts a server that has n leases, client(0)'s and on, and says which.
+// Its range has room for twice as many. Leases that it is seeded with are half
+// over.
+func (b *bench) filled(ctx context.Context, p peer, prefix netip.Prefix, n int, lease time.Duration) (_ *server, leases []netip.Addr, err error) {
+	s, err := b.bootWith(ctx, p, prefix, func(s *setup) error {
+		s.size(2*n + window)
+		s.lease = lease
+		if p.seed == nil {
+			return nil
+		}
+		for a := s.first; len(leases) < n; a = a.Next() {
+			leases = append(leases, a)
+		}
+		return p.seed(*s, leases, time.Now().Add(lease/2))
+	})
+	if err != nil || p.seed != nil {
+		return s, leases, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
 	r, err := s.site.openRelay()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.close()
 	t, err := r.run(ctx, work{count: n, until: time.Now().Add(growthLimit)})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if t.done < n {
-		return nil, errors.Join(fmt.Errorf("only %d of %d clients were bound within %s", t.done, n, growthLimit), s.alive())
+		return nil, nil, errors.Join(fmt.Errorf("only %d of %d clients were bound within %s", t.done, n, growthLimit), s.alive())
 	}
-	return t.leases, nil
+	return s, t.leases, nil
 }
 
-// renewals has the clients of the small number renew in a closed loop.
+// renewals has the clients of the small number renew once in a closed loop, as
+// soon as half their lease is over, which is when clients do. Sooner, some
+// servers would save themselves the writing.
 func renewals(ctx context.Context, b *bench, p peer) (err error) {
-	s, err := b.boot(ctx, p, usual)
+	const lease = 2 * time.Minute // the least that dnsmasq gives
+	s, leases, err := b.filled(ctx, p, usual, b.sizes.small, lease)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	leases, err := fill(ctx, s, b.sizes.small)
-	if err != nil {
-		return err
+	if p.seed == nil {
+		select {
+		case <-time.After(lease / 2):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	r, err := s.site.openRelay()
 	if err != nil {
@@ -180,7 +208,7 @@ func renewals(ctx context.Context, b *bench, p peer) (err error) {
 	if t.refused > 0 {
 		note = fmt.Sprintf("%d refused", t.refused)
 	}
-	b.recordNote("renew", p, n/t.elapsed.Seconds(), note)
+	b.recordNote("renew", p, t.rate(), note)
 	b.record("renew-cpu", p, (after.CPU-before.CPU).Seconds()/n*10_000)
 	b.record("renew-written", p, float64(after.Written-before.Written)/n)
 	return nil
@@ -300,7 +328,7 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 	if err != nil {
 		return err
 	}
-	before, err := s.rss()
+	before, _, err := s.memory()
 	if err != nil {
 		return err
 	}
@@ -315,7 +343,7 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 	threw.Go(func() { ndiscover, discoverErr = s.site.throwDiscovers(flood, discoverRate) })
 	loud, err := known.renew(flood, renewEvery, b.period())
 	took := time.Since(began).Seconds()
-	after, rssErr := s.rss()
+	after, _, rssErr := s.memory()
 	end()
 	threw.Wait()
 	if err := errors.Join(err, rssErr, junkErr, discoverErr); err != nil {
@@ -357,8 +385,12 @@ func held(ctx context.Context, b *bench, p peer) error {
 }
 
 func (b *bench) held(ctx context.Context, p peer, key string, leases int) error {
-	s, err := b.filled(ctx, p, leases)
+	srv, _, err := b.filled(ctx, p, wide, leases, 12*time.Hour)
 	if err != nil {
+		return err
+	}
+	s := srv.setup
+	if err := srv.stop(); err != nil {
 		return err
 	}
 	snapshot := filepath.Join(b.dir, "snapshot")
@@ -390,7 +422,7 @@ func (b *bench) held(ctx context.Context, p peer, key string, leases int) error 
 		}
 		defer r.close()
 		t, err := r.run(ctx, work{first: leases, count: some, until: time.Now().Add(2 * time.Second)})
-		start = float64(t.done) / t.elapsed.Seconds() * 0.7
+		start = t.rate() * 0.7
 		return err
 	})
 	if err != nil {
@@ -423,22 +455,4 @@ func (b *bench) held(ctx context.Context, p peer, key string, leases int) error 
 	}
 	b.record(key, p, float64(trials[best].Acked)/b.period().Seconds())
 	return nil
-}
-
-// filled makes the state of a server with that many leases.
-func (b *bench) filled(ctx context.Context, p peer, leases int) (setup, error) {
-	s, err := newSetup(filepath.Join(b.dir, p.name), wide)
-	if err != nil {
-		return s, fmt.Errorf("making folders: %w", err)
-	}
-	if p.seed != nil {
-		return s, p.seed(s, leases, time.Now().Add(leaseTime))
-	}
-	s.size(2*leases + window)
-	srv, err := boot(ctx, p, s)
-	if err != nil {
-		return s, err
-	}
-	_, err = fill(ctx, srv, leases)
-	return s, errors.Join(err, srv.stop())
 }

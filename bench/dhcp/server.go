@@ -37,7 +37,6 @@ var (
 func newSetup(dir string, prefix netip.Prefix) (setup, error) {
 	s := setup{
 		dir: dir, state: filepath.Join(dir, "state"), prefix: prefix,
-		server: prefix.Addr().Next(),
 	}
 	s.size(1<<(32-prefix.Bits()) - 6<<8)
 	if err := os.RemoveAll(dir); err != nil {
