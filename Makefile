@@ -1,7 +1,7 @@
 # dialtone. `make` alone says what there is.
 
 GO       ?= go
-VERSION  ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 DESTDIR  ?=
 PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
@@ -46,6 +46,7 @@ install: build ## program, unit and example below DESTDIR
 	install -D -m 0644 systemd/dialtone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/dialtone.service
 	install -D -m 0644 systemd/dialtone.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/dialtone.conf
 	install -D -m 0644 systemd/dialtone.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/dialtone.conf
+	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/dialtone/README.md
 	cd etc/dialtone && find . -type f -exec install -D -m 0644 {} $(abspath $(DESTDIR)$(PREFIX))/share/doc/dialtone/example/{} \;
 	install -d -m 0755 $(DESTDIR)/etc/dialtone
 
