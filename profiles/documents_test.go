@@ -71,7 +71,7 @@ func writeFiles(t testing.TB, files []txtar.File) string {
 var serverAddress = netip.MustParseAddr("192.168.50.1")
 
 // TestDocuments renders the requests of testdata/documents. A file holds a
-// configuration, or a first line "config: NAME" for one of testdata/configs, and
+// configuration, or a first line "config: DIR", and
 // the wanted answers: sections "GET PATH[?QUERY] [WORD…]" with the words
 // who=MAC, model=T, version=V, reveal, and missing for a files_dir without files.
 func TestDocuments(t *testing.T) {
@@ -101,7 +101,7 @@ func testDocuments(t *testing.T, name string) {
 	}
 	load := func() *Set {
 		if first, _, _ := strings.Cut(string(archive.Comment), "\n"); strings.HasPrefix(first, "config: ") {
-			return loadDir(t, filepath.Join("testdata/configs", strings.TrimPrefix(first, "config: ")))
+			return loadDir(t, strings.TrimPrefix(first, "config: "))
 		}
 		return loadDir(t, writeFiles(t, sources))
 	}
@@ -217,7 +217,7 @@ func parseXML(body []byte) error {
 
 func TestExampleWarnsOfFilesOnly(t *testing.T) {
 	t.Parallel()
-	cfg, rep := config.Load("testdata/configs/example", config.Options{})
+	cfg, rep := config.Load("../etc/dialtone", config.Options{})
 	Load(cfg, fakePasswords{}, rep)
 	for _, d := range rep.Diagnostics() {
 		if d.Summary != "Missing file" {

@@ -40,7 +40,7 @@ func TestRenderConcurrently(t *testing.T) {
 
 func TestFilesAreNoDocuments(t *testing.T) {
 	t.Parallel()
-	s := loadDir(t, "testdata/configs/example")
+	s := loadDir(t, "../etc/dialtone")
 	for _, kind := range []Kind{Firmware, File} {
 		_, err := s.Render(Request{Path: Path{Kind: kind, Model: "snom370", Name: "a.bin"}})
 		var missing *NotFound
@@ -70,7 +70,7 @@ func TestFloodOfModels(t *testing.T) {
 // shown without Reveal.
 func TestSecretsStayMasked(t *testing.T) {
 	t.Parallel()
-	s := loadDir(t, "testdata/configs/example")
+	s := loadDir(t, "../etc/dialtone")
 	for _, p := range s.Phones() {
 		for _, version := range []string{"", "6.5.20"} {
 			d, err := s.Render(Request{

@@ -62,7 +62,7 @@ provisioning {
 
 func TestPhones(t *testing.T) {
 	t.Parallel()
-	s := loadDir(t, "testdata/configs/example")
+	s := loadDir(t, "../etc/dialtone")
 	want := []Phone{
 		{
 			MAC: anna, Name: "reception", Model: "snomD785", Address: netip.MustParseAddr("192.168.50.20"),
