@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -22,9 +23,8 @@ import (
 
 // Witness says who holds an address. Only leases that run count.
 type Witness interface {
-	// Lease gives the address that m holds.
-	Lease(m mac.Addr) (netip.Addr, bool)
-	// Client gives the phone that holds a, and its vendor class (option 60).
+	// Client gives the phone that holds a, and its vendor class (option 60). One
+	// phone may hold several, while it moves from one VLAN to another.
 	Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool)
 }
 
@@ -35,6 +35,9 @@ const (
 	SecretsCertificate = "certificate" // a TLS client certificate with its MAC
 	SecretsAnyone      = "anyone"
 )
+
+// protocolTFTP is the Request.Protocol of TFTP.
+const protocolTFTP = "tftp"
 
 // Config is what a Desk works with. The functions are called for each request,
 // so that a reload is seen at once.
@@ -90,7 +93,6 @@ func newDesk(c Config, set func() documents) *Desk {
 
 type nobody struct{}
 
-func (nobody) Lease(mac.Addr) (netip.Addr, bool)          { return netip.Addr{}, false }
 func (nobody) Client(netip.Addr) (mac.Addr, string, bool) { return mac.Addr{}, "", false }
 
 // Open answers one request. The error is always a *Refusal. Each request is an
@@ -118,6 +120,13 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	var vendorClass string
 	e.mac, vendorClass, _ = d.witness.Client(r.Source)
 	e.path = r.Path
+	if r.Protocol == protocolTFTP {
+		// Links are the same over every protocol, and who decodes a tftp URL is
+		// left open (RFC 3617 section 3). HTTP has done so already.
+		if decoded, err := url.PathUnescape(r.Path); err == nil {
+			r.Path = decoded
+		}
+	}
 	p, err := parse(r.Path, r.RawQuery)
 	if err != nil {
 		return nil, e, err
@@ -256,7 +265,7 @@ func (d *Desk) guard(own mac.Addr, r Request) error {
 		return refuse(http.StatusForbidden,
 			"what belongs to %s goes only to its certificate over HTTPS, which is not served yet: set secrets = %q", own, SecretsLease)
 	}
-	if a, ok := d.witness.Lease(own); ok && a.IsValid() && a.Unmap() == r.Source {
+	if m, _, ok := d.witness.Client(r.Source); ok && m == own {
 		return nil
 	}
 	return refuse(http.StatusForbidden,

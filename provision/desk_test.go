@@ -39,15 +39,6 @@ type leases map[netip.Addr]struct {
 	class string
 }
 
-func (l leases) Lease(m mac.Addr) (netip.Addr, bool) {
-	for a, who := range l {
-		if who.mac == m {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
-}
-
 func (l leases) Client(a netip.Addr) (mac.Addr, string, bool) {
 	who, ok := l[a]
 	return who.mac, who.class, ok
@@ -92,7 +83,7 @@ func (passwords) Password(name string) (string, error) { return "made-for-" + na
 // exampleSet is the configuration that profiles is tested with.
 func exampleSet(t testing.TB) *profiles.Set {
 	t.Helper()
-	cfg, rep := config.Load("../profiles/testdata/configs/example", config.Options{})
+	cfg, rep := config.Load("../etc/dialtone", config.Options{})
 	set := profiles.Load(cfg, passwords{}, rep)
 	if rep.HasErrors() {
 		rep.Write(os.Stderr, false, 80)
@@ -150,7 +141,7 @@ var ownSpellings = []string{
 
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	secret, err := os.ReadFile("../profiles/testdata/configs/example/secrets/sip/101")
+	secret, err := os.ReadFile("../etc/dialtone/secrets/sip/101")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +393,7 @@ func TestRender(t *testing.T) {
 
 func secretOf(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile("../profiles/testdata/configs/example/secrets/sip/101")
+	b, err := os.ReadFile("../etc/dialtone/secrets/sip/101")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -611,7 +602,7 @@ func FuzzOpen(f *testing.F) {
 	c := testConfig(dir)
 	c.Set = func() *profiles.Set { return set }
 	d := New(c)
-	secret, err := os.ReadFile("../profiles/testdata/configs/example/secrets/sip/101")
+	secret, err := os.ReadFile("../etc/dialtone/secrets/sip/101")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -632,4 +623,47 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("%q was given to somebody else: %s", path, body)
 		}
 	})
+}
+
+// A phone that moves from one VLAN to another has a lease in each for a while.
+func TestGuardKnowsEveryLeaseOfAPhone(t *testing.T) {
+	t.Parallel()
+	set := exampleSet(t)
+	c := testConfig(t.TempDir())
+	c.Set = func() *profiles.Set { return set }
+	c.Witness = leases{receptionAt: {reception, "snomD785"}, otherAt: {reception, "snomD785"}}
+	d := New(c)
+	for source, want := range map[netip.Addr]int{receptionAt: 0, otherAt: 0, nobodyAt: 403} {
+		_, err := d.Open(Request{Path: "/snomD785/000413922D24.xml", Source: source, Local: local, Protocol: "http"})
+		got := 0
+		if r, ok := errors.AsType[*Refusal](err); ok {
+			got = r.Status
+		}
+		if got != want {
+			t.Errorf("from %s: status %d, want %d", source, got, want)
+		}
+	}
+}
+
+// The links of a document name a file in the same way whatever fetches it.
+func TestNameWithBlankOverEveryProtocol(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "my logo.png"), []byte("logo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set := exampleSet(t)
+	c := testConfig(dir)
+	c.Set = func() *profiles.Set { return set }
+	d := New(c)
+	for protocol, path := range map[string]string{"http": "/files/my logo.png", "tftp": "files/my%20logo.png", "https": "/files/my logo.png"} {
+		a, err := d.Open(Request{Path: path, Source: nobodyAt, Local: local, Protocol: protocol})
+		if err != nil {
+			t.Errorf("%s: %v", protocol, err)
+			continue
+		}
+		if body := read(t, a); body != "logo" {
+			t.Errorf("%s: %q", protocol, body)
+		}
+	}
 }
