@@ -110,6 +110,8 @@ model "snom760" {
 		{mac.Addr{0, 4, 0x13, 0x23, 0x1a, 3}, []string{"--model", "snom760", "--block-size", "1428"}, "snom760-8.9.3.80-SIP-r.bin", "tftp://192.168.50.1/snom760.htm"},
 		{mac.Addr{0, 4, 0x13, 0x41, 0, 1}, []string{"--model", "snom870"}, "", "http://192.168.50.1/snom870.htm"}, // not in the configuration
 		{mac.Addr{0, 4, 0x13, 0xaa, 0, 1}, []string{"--model", "snomD865"}, "", "http://192.168.50.1/snomD865.htm"},
+		// It sends no option 60: known by its MAC, and later by its User-Agent.
+		{mac.Addr{0, 4, 0x13, 0x23, 0x1a, 3}, []string{"--model", "snom320", "--firmware-version", "7.1.39"}, "", "http://192.168.50.1"},
 	} {
 		t.Run(strings.Join(c.args[1:], " "), func(t *testing.T) {
 			h := o.net.Host(t, c.phone, netip.Prefix{})
@@ -150,6 +152,27 @@ func checkSum(t testing.TB, r phonesim.Fetch, want []byte) {
 	sum := sha256.Sum256(want)
 	if r.SHA256 != hex.EncodeToString(sum[:]) {
 		t.Errorf("%s had %d bytes, render gives %d others", r.URL, r.Bytes, len(want))
+	}
+}
+
+// Firmware that reads plain text alone is set to the same as one that reads
+// XML.
+func TestTextPhone(t *testing.T) {
+	t.Parallel()
+	o := opened(t, "text", nil)
+	h := o.net.Host(t, anna, netip.Prefix{})
+	boot := func(version string) phoneState {
+		return o.simulate(t, h, "--mac", anna.String(), "--model", "snom320", "--firmware-version", version)
+	}
+	xml, text := boot("7.3.30"), boot("6.5.20")
+	if d := cmp.Diff(xml.Settings, text.Settings, cmpopts.IgnoreFields(phonesim.Setting{}, "Perm")); d != "" {
+		t.Errorf("settings (-XML +text):\n%s", d)
+	}
+	if d := cmp.Diff(xml.Keys, text.Keys, cmpopts.IgnoreFields(phonesim.Key{}, "Perm")); d != "" {
+		t.Errorf("keys (-XML +text):\n%s", d)
+	}
+	if len(text.Settings) < 15 {
+		t.Errorf("only %d settings", len(text.Settings))
 	}
 }
 
