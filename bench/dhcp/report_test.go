@@ -96,17 +96,17 @@ func TestParts(t *testing.T) {
 		marks = append(marks, time.Second+time.Duration(i)*500*time.Millisecond)
 	}
 	for _, c := range []struct {
-		name        string
-		marks       []time.Duration
-		part, total int
-		begin, end  float64
+		name       string
+		marks      []time.Duration
+		part       int
+		begin, end float64
 	}{
-		{"all", marks, 2000, 10_000, 2000 / 1.5, 2000},
-		{"not to the end", marks[:5], 2000, 10_000, 2000 / 1.5, 0},
-		{"not to the first part", marks[:1], 2000, 10_000, 0, 0},
-		{"one part", marks[:2], 2000, 2000, 2000 / 1.5, 0},
+		{"all", marks, 2000, 2000 / 1.5, 2000},
+		{"just two parts", marks[:4], 2000, 2000 / 1.5, 2000},
+		{"not two parts", marks[:3], 2000, 0, 0},
+		{"nothing", nil, 2000, 0, 0},
 	} {
-		if begin, end := parts(c.marks, c.part, c.total); begin != c.begin || end != c.end {
+		if begin, end := parts(c.marks, c.part); begin != c.begin || end != c.end {
 			t.Errorf("%s: %v, %v; want %v, %v", c.name, begin, end, c.begin, c.end)
 		}
 	}
@@ -144,8 +144,8 @@ func TestSetup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := [2]string{s.first.String(), s.last.String()}; got != [2]string{"10.10.1.0", "10.10.250.255"} {
-		t.Errorf("the usual range is %v", got)
+	if got := [2]string{s.first.String(), s.last.String()}; got != [2]string{"10.10.1.0", "10.10.250.255"} || s.lease != 12*time.Hour {
+		t.Errorf("the usual range is %v, leased for %s", got, s.lease)
 	}
 }
 
@@ -159,9 +159,9 @@ func TestParse(t *testing.T) {
 		t.Errorf("options %+v", o)
 	}
 	for want, args := range map[string][]string{
-		`no scenario "x"; there are growth, renew, sync, burst, crowd, hostile, held`: {"-scenarios", "x"},
-		`no server "x"; there are dialtone, kea, dnsmasq, isc`:                        {"-servers", "x"},
-		`unexpected argument "x"`:                                                     {"x"},
+		`no scenario "x"; there are growth, memory, renew, sync, burst, crowd, hostile, held`: {"-scenarios", "x"},
+		`no server "x"; there are dialtone, kea, dnsmasq, isc`:                                {"-servers", "x"},
+		`unexpected argument "x"`: {"x"},
 	} {
 		if _, err := parse(args, io.Discard); errorText(err) != want {
 			t.Errorf("error %v, want %s", err, want)

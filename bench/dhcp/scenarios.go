@@ -37,6 +37,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"growth", func(z sizes) float64 { return 0.3 + float64(z.large)/50_000 }, growth},
+	{"memory", func(z sizes) float64 { return 0.2 }, memory},
 	{"renew", func(z sizes) float64 { return 1.2 + float64(z.seconds)/60 }, renewals},
 	{"sync", func(z sizes) float64 { return 0.2 }, syncs},
 	{"burst", func(z sizes) float64 { return 0.7 }, bursts},
@@ -92,11 +93,11 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 	}
 	n := float64(t.done)
 	b.recordNote("growth", p, t.rate(), note)
-	begin, end := parts(t.marks, b.sizes.part, b.sizes.large)
+	begin, end := parts(t.marks, b.sizes.part)
 	b.record("growth-first", p, begin)
-	b.record("growth-last", p, end)
-	if begin > 0 && end > 0 {
-		b.record("growth-flat", p, end/begin)
+	b.recordNote("growth-last", p, end, note)
+	if begin > 0 {
+		b.recordNote("growth-flat", p, end/begin, note)
 	}
 	b.record("growth-resent", p, float64(t.resent))
 	b.record("cpu", p, (after.CPU-before.CPU).Seconds()/n*10_000)
@@ -112,18 +113,14 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 	return nil
 }
 
-// parts gives the rates over the first and the last part of total exchanges,
-// from the times of each thousandth; 0 where it did not come to them.
-func parts(marks []time.Duration, part, total int) (begin, end float64) {
-	k, last := part/mark, total/mark
-	if k == 0 || len(marks) < k {
+// parts gives the rates over the first and the last part of what was done,
+// from the times of each thousandth; 0 where it did not come to two parts.
+func parts(marks []time.Duration, part int) (begin, end float64) {
+	k, n := part/mark, len(marks)
+	if k == 0 || n < 2*k {
 		return 0, 0
 	}
-	begin = float64(part) / marks[k-1].Seconds()
-	if len(marks) >= last && last > k {
-		end = float64(part) / (marks[last-1] - marks[last-1-k]).Seconds()
-	}
-	return begin, end
+	return float64(part) / marks[k-1].Seconds(), float64(part) / (marks[n-1] - marks[n-1-k]).Seconds()
 }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
@@ -164,6 +161,32 @@ func (b *bench) filled(ctx context.Context, p peer, prefix netip.Prefix, n int, 
 		return nil, nil, errors.Join(fmt.Errorf("only %d of %d clients were bound within %s", t.done, n, growthLimit), s.alive())
 	}
 	return s, t.leases, nil
+}
+
+// memory is what a server takes that starts with so many leases. It stands in
+// for growth where that did not come to them.
+func memory(ctx context.Context, b *bench, p peer) error {
+	for _, v := range []struct {
+		rss, anon string
+		leases    int
+	}{{"rss-small", "", b.sizes.small}, {"rss-large", "anon-large", b.sizes.large}} {
+		if _, ok := b.report.Figures[v.rss][p.name]; ok {
+			continue
+		}
+		s, _, err := b.filled(ctx, p, usual, v.leases, 12*time.Hour)
+		if err != nil {
+			return err
+		}
+		rss, anon, err := s.memory()
+		if err := errors.Join(err, s.stop()); err != nil {
+			return err
+		}
+		b.recordNote(v.rss, p, megabytes(rss), "after a start")
+		if v.anon != "" {
+			b.recordNote(v.anon, p, megabytes(anon), "after a start")
+		}
+	}
+	return nil
 }
 
 // renewals has the clients of the small number renew once in a closed loop, as

@@ -36,7 +36,7 @@ var (
 // of the network are the server's and the relay's.
 func newSetup(dir string, prefix netip.Prefix) (setup, error) {
 	s := setup{
-		dir: dir, state: filepath.Join(dir, "state"), prefix: prefix,
+		dir: dir, state: filepath.Join(dir, "state"), prefix: prefix, lease: 12 * time.Hour,
 	}
 	s.size(1<<(32-prefix.Bits()) - 6<<8)
 	if err := os.RemoveAll(dir); err != nil {
