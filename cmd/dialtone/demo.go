@@ -77,6 +77,11 @@ func (c *demoCmd) Run(a *app) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the time of %s is over", c.Timeout))
 	defer cancel()
 	if c.Inside != "" {
+		// The first process of a PID namespace, or a person with a curious mind
+		// whose network this would change.
+		if os.Getpid() != 1 {
+			return errors.New("--inside is for the demonstration's own use")
+		}
 		return demonstrate(ctx, a, c.Inside)
 	}
 	dir, err := os.MkdirTemp("", "dialtone-demo")

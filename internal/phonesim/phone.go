@@ -206,9 +206,6 @@ func (p *Phone) fromLease() string {
 	return server
 }
 
-// Lease gives what Acquire or Renew got last, nil before.
-func (p *Phone) Lease() *Lease { return p.lease }
-
 // Renew asks the server of the lease for more time (RENEWING); where rebind
 // is set it asks any server (REBINDING).
 func (p *Phone) Renew(ctx context.Context, rebind bool) error {
