@@ -34,6 +34,7 @@ type Lease struct {
 	VendorClass string     // option 60, unchecked
 	State       State
 	Network     string // the network's name in our configuration, "" where unknown
+	Line        int    // of the file that it was read from, from 1; not written
 }
 
 // State says what has become of a lease.
@@ -272,6 +273,7 @@ func (t *table) put(line int, l Lease) error {
 	if _, known := t.leases[l.Address]; !known && len(t.leases) == maxLeases {
 		return errTooMany
 	}
+	l.Line = line
 	t.leases[l.Address] = l
 	return nil
 }

@@ -102,7 +102,7 @@ func (w wire) wrote(t *testing.T, f Format, want []Lease) {
 			}
 		}
 	}
-	if diff := cmp.Diff(want, got, compareAddr); diff != "" {
+	if diff := cmp.Diff(want, got, compareAddr, ignoreLine); diff != "" {
 		t.Errorf("(-ours +theirs)\n%s", diff)
 	}
 }

@@ -43,6 +43,9 @@ func TestRead(t *testing.T) {
 			if err := Write(&got, JSON, leases); err != nil {
 				t.Fatal(err)
 			}
+			for _, l := range leases {
+				fmt.Fprintf(&got, "%v is of line %d\n", l.Address, l.Line)
+			}
 			for _, p := range problems {
 				fmt.Fprintln(&got, p)
 			}
