@@ -4,6 +4,7 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,19 +19,31 @@ import (
 	"dialtone/internal/netnstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netnstest.Main(m)) }
+// programDir is set in the environment to the folder of the built program,
+// which the outer of the two processes of netnstest.Main makes and removes.
+const programDir = "DIALTONE_TEST_PROGRAM_DIR"
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	if os.Getenv(programDir) == "" {
+		dir, err := os.MkdirTemp("", "dialtone-test")
+		if err == nil {
+			defer os.RemoveAll(dir)
+			// Other users have to reach it.
+			err = errors.Join(os.Chmod(dir, 0o755), os.Setenv(programDir, dir))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return netnstest.Main(m)
+}
 
 // build builds the program as it is shipped, once.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "dialtone-test")
-	if err != nil {
-		return "", err
-	}
-	// Other users have to reach it.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "dialtone")
+	path := filepath.Join(os.Getenv(programDir), "dialtone")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../cmd/dialtone")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -55,7 +55,7 @@ func newOffice(t *testing.T, name string, options ...string) *office {
 		t.Fatal(err)
 	}
 	o.dhcp = o.server.Start(t, nil, "dnsmasq",
-		"--keep-in-foreground", "--log-facility=-", "--log-dhcp", "--user=root", "--port=0", "--no-hosts", "--no-resolv", "--conf-file="+config,
+		"--no-daemon", "--log-dhcp", "--port=0", "--no-hosts", "--no-resolv", "--conf-file="+config,
 		"--leasefile-ro", "--no-ping", "--dhcp-authoritative", "--bind-interfaces", "--interface=eth0", "--except-interface=lo",
 		"--dhcp-range=192.168.50.100,192.168.50.250,12h", "--dhcp-option=6,192.168.50.2",
 		"--enable-tftp", "--tftp-root="+files)
