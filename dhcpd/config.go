@@ -175,6 +175,11 @@ func (n *Network) check() error {
 func newNetwork(index int, c Network) *network {
 	n := &network{Network: c, index: index, hosts: map[mac.Addr]Host{}, owners: map[netip.Addr]mac.Addr{}}
 	for _, h := range c.Hosts {
+		// A host and a phone block of one machine add up.
+		if old := n.hosts[h.MAC]; !h.Address.IsValid() {
+			h.Address = old.Address
+		}
+		h.Name = cmp.Or(h.Name, n.hosts[h.MAC].Name)
 		n.hosts[h.MAC] = h
 		if h.Address.IsValid() {
 			n.owners[h.Address] = h.MAC

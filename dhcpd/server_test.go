@@ -465,15 +465,15 @@ func TestNoNetworksIsReady(t *testing.T) {
 func large() Config {
 	c := office()
 	n := &c.Networks[0]
-	n.Subnet = netip.MustParsePrefix("10.0.0.0/15")
-	n.Ranges = []lease.Range{{First: netip.MustParseAddr("10.0.0.10"), Last: netip.MustParseAddr("10.1.255.250")}}
+	n.Subnet = netip.MustParsePrefix("10.0.0.0/8")
+	n.Ranges = []lease.Range{{First: netip.MustParseAddr("10.0.0.10"), Last: netip.MustParseAddr("10.255.255.250")}}
 	n.Routers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 	n.DNSServers = n.Routers
 	c.Phones = testPhones{}
 	return c
 }
 
-var benchLink = &link{name: "eth0", mtu: 1500, addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/15")}}
+var benchLink = &link{name: "eth0", mtu: 1500, addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")}}
 
 func benchPackets(client int) (discover, request []byte) {
 	common := append([]byte{61, 7, 1, 0, 4, 0x13, byte(client >> 16), byte(client >> 8), byte(client), 60, 8}, "snomD785\x37\x0e\x01\x03\x04\x06\x0c\x0f\x2a\x2b\x33\x42\x43\x78\x7d\x85"...)
