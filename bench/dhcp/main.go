@@ -177,7 +177,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 				b.report.Notes = append(b.report.Notes, "Interrupted: the table is not complete.")
 			} else if err != nil {
 				b.log.Error("scenario", "name", s.name, "server", p.name, "err", err)
-				b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s, %s: %s.", p.title, s.name, strings.ReplaceAll(err.Error(), "\n", "; ")))
+				b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s, %s: %s", p.title, s.name, strings.Join(strings.Fields(err.Error()), " ")))
 			}
 		}
 	}
