@@ -68,6 +68,10 @@ type Network struct {
 	VLAN       *VLAN
 	Options    []Option
 	Hosts      []Host
+	// Authoritative says whether no other server leases here. nil is "auto": to
+	// be found out.
+	Authoritative *bool
+	Probe         bool // ask the wire before an address is offered
 
 	DeclRange hcl.Range // the block's header
 }

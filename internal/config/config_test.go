@@ -50,7 +50,7 @@ func TestLoadExample(t *testing.T) {
 			Routers:    []netip.Addr{addr("192.168.50.1")},
 			DNSServers: []netip.Addr{addr("192.168.50.2")}, DNSSet: true,
 			NTPServers: []netip.Addr{addr("192.168.50.2")},
-			Domain:     "office.example", LeaseTime: 12 * time.Hour,
+			Domain:     "office.example", LeaseTime: 12 * time.Hour, Probe: true,
 			VLAN:    &VLAN{ID: 20, Priority: 5},
 			Options: []Option{{Code: 2, Data: []byte{0, 0, 0x0e, 0x10}}},
 			Hosts:   []Host{{MAC: mac.Addr{2, 0, 0x5e, 0x10, 0, 1}, Address: addr("192.168.50.10"), Name: "printer"}},
@@ -121,6 +121,7 @@ network "a" {
   dns_servers = local.dns
   lease_time = "1d12h"
   domain     = "Example.ORG."
+  authoritative = "auto"
   vlan {
     id = 4094
   }
@@ -146,6 +147,9 @@ network "b" {
   subnet      = "192.0.2.0/25"
   dns_servers = []
   lease_time  = "7d"
+  probe       = false
+
+  authoritative = false
   domain      = null
 }
 admin {
@@ -194,7 +198,7 @@ provisioning {
 				},
 				Exclude:    []netip.Addr{addr("10.0.0.11"), addr("10.0.0.12"), addr("10.0.0.13"), addr("10.0.1.0"), addr("10.0.1.1")},
 				DNSServers: []netip.Addr{addr("192.0.2.53"), addr("192.0.2.54")}, DNSSet: true,
-				Domain: "example.org", LeaseTime: 36 * time.Hour, VLAN: &VLAN{ID: 4094},
+				Domain: "example.org", LeaseTime: 36 * time.Hour, VLAN: &VLAN{ID: 4094}, Probe: true,
 				Options: []Option{
 					{Code: 224, Data: []byte{1, 255, 0, 16}},
 					{Code: 42, Data: []byte{192, 0, 2, 1, 192, 0, 2, 2}},
@@ -205,7 +209,7 @@ provisioning {
 					{MAC: mac.Addr{2, 0, 0, 0, 0, 2}, Address: addr("10.255.255.254"), Name: "tv"},
 				},
 			},
-			{Name: "b", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/25"), DNSSet: true, LeaseTime: 7 * 24 * time.Hour},
+			{Name: "b", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/25"), DNSSet: true, LeaseTime: 7 * 24 * time.Hour, Authoritative: new(false)},
 		},
 		Provisioning: Provisioning{Scheme: "https", Secrets: "lease", HTTPPort: 8080, TFTPPort: 69},
 		HTTPS:        &HTTPS{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "cert.pem"), Port: 8443},

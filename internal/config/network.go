@@ -26,7 +26,8 @@ const (
 )
 
 func networkSchema() *hcl.BodySchema {
-	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface")
+	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface",
+		"authoritative", "probe")
 	return with(with(with(schema, "vlan"), "option", "name"), "host", "mac")
 }
 
@@ -52,6 +53,8 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 		n.Domain, _ = d.domain(v)
 	}
 	n.LeaseTime = b.duration("lease_time", defaultLease, shortestTime, longestTime)
+	n.Authoritative = b.authoritative("authoritative")
+	n.Probe = b.boolean("probe", true)
 	if vlan := d.single(b.ofType("vlan")); vlan != nil {
 		v := d.open(vlan, arguments("id!", "priority"))
 		n.VLAN = &VLAN{ID: v.integer("id", 0, 1, 4094), Priority: v.integer("priority", 0, 0, 7)}
@@ -108,6 +111,20 @@ func (b body) subnet(name string) netip.Prefix {
 		return p
 	}
 	return netip.Prefix{}
+}
+
+// authoritative reads true, false or "auto", which is nil.
+func (b body) authoritative(name string) *bool {
+	v, ok := b.get(name, false)
+	if !ok || v.Type() == cty.String && v.AsString() == "auto" {
+		return nil
+	}
+	if v.Type() != cty.Bool {
+		b.d.fail(v.at(), "Unknown word", `%s takes "auto", true or false. With "auto" the wire is asked for other servers, at the start and all the time.`, name)
+		return nil
+	}
+	yes := v.True()
+	return &yes
 }
 
 // last gives the broadcast address of a subnet.
