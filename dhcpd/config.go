@@ -42,6 +42,14 @@ type Network struct {
 	VLAN       *VLAN         // for phones
 	Options    []Option
 	Hosts      []Host
+	// RapidCommit leases to a client that asks for it without an OFFER (RFC
+	// 4039). It is for networks with one server.
+	RapidCommit bool
+	// TrustRelayInfo believes option 82 without a relay's address, which
+	// switches add that watch DHCP. They have to drop what clients send.
+	TrustRelayInfo bool
+	// KnownOnly leases to Hosts alone.
+	KnownOnly bool
 }
 
 // VLAN is what phones are told in options 132 and 133. A negative priority is
@@ -54,13 +62,20 @@ type Option struct {
 	Data []byte
 }
 
-// Host is a client that the configuration knows. The zero Address leaves the
-// address to the ranges; Name, where not empty, is its host name (option 12).
+// Host is a client that the configuration knows: by its MAC, or where that is
+// zero by the place that a relay or switch says it is plugged in (option 82).
+// The zero Address leaves the address to the ranges; Name, where not empty, is
+// its host name (option 12).
 type Host struct {
 	MAC     mac.Addr
+	Place   Place
 	Address netip.Addr
 	Name    string
 }
+
+// Place is circuit and remote identifier (sub-options 1 and 2 of option 82), as
+// sent. An empty one may be any.
+type Place struct{ Circuit, Remote string }
 
 // Class is a vendor class: the clients whose option 60 begins with Match, in
 // any case. The class named "snom" has every recognised phone, too.
@@ -95,8 +110,28 @@ type network struct {
 	index  int
 	items  []item // the network's options, the subnet mask first
 	vlan   []item
-	hosts  map[mac.Addr]Host
-	owners map[netip.Addr]mac.Addr // of reserved addresses
+	hosts  map[mac.Addr]*Host
+	places map[Place]*Host
+	owners map[netip.Addr]mac.Addr // of reserved addresses, zero where it is a place's
+}
+
+// stranger is the host that the configuration does not know.
+var stranger = &Host{}
+
+// host gives what the configuration says of a client: by its MAC, else by its
+// place, else that it is a stranger.
+func (n *network) host(r *request) *Host {
+	if h := n.hosts[r.mac]; h != nil {
+		return h
+	}
+	if len(n.places) > 0 {
+		for _, p := range []Place{{r.circuitID, r.remoteID}, {Circuit: r.circuitID}, {Remote: r.remoteID}} {
+			if h := n.places[p]; h != nil {
+				return h
+			}
+		}
+	}
+	return stranger
 }
 
 type class struct {
@@ -160,6 +195,9 @@ func (n *Network) check() error {
 		}
 	}
 	for _, h := range n.Hosts {
+		if h.MAC.IsZero() && h.Place == (Place{}) {
+			return errors.New("a host with neither MAC nor place")
+		}
 		if h.Address.IsValid() && !n.Subnet.Contains(h.Address) {
 			return fmt.Errorf("reserved address %v is not within %v", h.Address, n.Subnet)
 		}
@@ -173,14 +211,20 @@ func (n *Network) check() error {
 }
 
 func newNetwork(index int, c Network) *network {
-	n := &network{Network: c, index: index, hosts: map[mac.Addr]Host{}, owners: map[netip.Addr]mac.Addr{}}
+	n := &network{Network: c, index: index, hosts: map[mac.Addr]*Host{}, places: map[Place]*Host{}, owners: map[netip.Addr]mac.Addr{}}
 	for _, h := range c.Hosts {
-		// A host and a phone block of one machine add up.
-		if old := n.hosts[h.MAC]; !h.Address.IsValid() {
-			h.Address = old.Address
+		if h.MAC.IsZero() {
+			n.places[h.Place] = &h
+		} else {
+			// A host and a phone block of one machine add up.
+			if old := n.hosts[h.MAC]; old != nil {
+				if !h.Address.IsValid() {
+					h.Address = old.Address
+				}
+				h.Name = cmp.Or(h.Name, old.Name)
+			}
+			n.hosts[h.MAC] = &h
 		}
-		h.Name = cmp.Or(h.Name, n.hosts[h.MAC].Name)
-		n.hosts[h.MAC] = h
 		if h.Address.IsValid() {
 			n.owners[h.Address] = h.MAC
 		}
@@ -210,9 +254,10 @@ func newNetwork(index int, c Network) *network {
 }
 
 // configured makes an item of an option block. It is sent asked for or not, but
-// for 108, which a client has to ask for (RFC 8925 section 3.3).
+// for 108 and 116, which a client has to ask for (RFC 8925 section 3.3, RFC 2563
+// section 2).
 func configured(o Option, r rank) item {
-	return item{code: o.Code, rank: r, asked: o.Code == optV6Only, data: o.Data}
+	return item{code: o.Code, rank: r, asked: o.Code == optV6Only || o.Code == optAutoConfigure, data: o.Data}
 }
 
 // derive adds an option that follows from the network, if there is any data.
@@ -289,12 +334,22 @@ func (p *plan) scopes(own map[netip.Addr]bool) []lease.Scope {
 	return scopes
 }
 
+// trusts reports whether option 82 is believed that came by an interface
+// without a relay's address.
+func (p *plan) trusts(iface string) bool {
+	return slices.ContainsFunc(p.networks, func(n *network) bool { return n.TrustRelayInfo && n.Interface == iface })
+}
+
 // compose collects the options for a client, each code once, without those
 // that are the protocol's own.
 func (p *plan) compose(items []item, n *network, r *request, server netip.Addr) []item {
 	items = append(items, n.items...)
-	if name := n.hosts[r.mac].Name; name != "" {
+	name := n.host(r).Name
+	if name != "" {
 		items = put(items, item{code: optHostName, asked: true, data: []byte(name)})
+	}
+	if r.fqdn != nil {
+		items = put(items, item{code: optClientFQDN, data: fqdnReply(r.fqdn, cmp.Or(name, r.hostName), n.Domain)})
 	}
 	phone := false
 	if p.Phones != nil {
@@ -321,5 +376,16 @@ func (p *plan) compose(items []item, n *network, r *request, server netip.Addr) 
 			}
 		}
 	}
+	if i := slices.IndexFunc(items, func(i item) bool { return i.code == optAutoConfigure }); i >= 0 && r.autoConfigure {
+		items[i].asked = false // sending it is asking for it
+	}
 	return items
+}
+
+// without reports whether a client that gets no address is to be told so: by
+// option 116 (RFC 2563), or because it can do without IPv4 (RFC 8925).
+func (n *network) without(r *request) bool {
+	return slices.ContainsFunc(n.items, func(i item) bool {
+		return i.code == optAutoConfigure && r.autoConfigure || i.code == optV6Only && slices.Contains(r.params, optV6Only)
+	})
 }

@@ -25,6 +25,7 @@ import (
 //
 //	# comment
 //	network NAME SUBNET IFACE KEY=VALUE…    range= exclude= routers= dns= domain= lease= vlan=ID/PRIO host=MAC,ADDR[,NAME] OPTION=VALUE
+//	                                        place=CIRCUIT/REMOTE,ADDR[,NAME] rapid=on trust82=on known=only
 //	class NAME MATCH OPTION=VALUE…
 //	link IFACE ADDR/BITS… [mtu=N]           an interface of the server
 //	authoritative off                       the default is on
@@ -281,9 +282,20 @@ func (d *dialogue) network(f []string) {
 		case "vlan":
 			id, priority, _ := strings.Cut(v, "/")
 			n.VLAN = &VLAN{d.number(id), d.number(priority)}
-		case "host":
+		case "rapid":
+			n.RapidCommit = v == "on"
+		case "trust82":
+			n.TrustRelayInfo = v == "on"
+		case "known":
+			n.KnownOnly = v == "only"
+		case "host", "place":
 			h := strings.Split(v+",,", ",")
-			host := Host{MAC: d.mac(h[0]), Name: h[2]}
+			host := Host{Name: h[2]}
+			if k == "host" {
+				host.MAC = d.mac(h[0])
+			} else {
+				host.Place.Circuit, host.Place.Remote, _ = strings.Cut(h[0], "/")
+			}
 			if h[1] != "" {
 				host.Address = netip.MustParseAddr(h[1])
 			}
@@ -397,7 +409,7 @@ func (d *dialogue) code(k string) uint8 {
 // not.
 func (d *dialogue) clientOption(k, v string) []byte {
 	switch d.code(k) {
-	case 61, 82, 81:
+	case 61, 80, 81, 82, 116:
 		b, err := hex.DecodeString(v)
 		if err != nil {
 			d.fatal("%v", err)
@@ -574,7 +586,7 @@ func (d *dialogue) field(m *dhcpv4.DHCPv4, out *result, k, want string) string {
 		return strings.Join(s, ",")
 	case 51, 58, 59:
 		return (time.Duration(binary.BigEndian.Uint32(data)) * time.Second).String()
-	case 61, 82, 43, 121, 249, 2, 108:
+	case 61, 80, 81, 82, 43, 116, 121, 249, 2, 108:
 		return hex.EncodeToString(data)
 	default:
 		if strings.Trim(string(data), "x") == "" {

@@ -57,6 +57,7 @@ const (
 	reasonOtherServer  reason = "meant for another server"
 	reasonUnknown      reason = "unknown client, and not authoritative"
 	reasonFull         reason = "no free address"
+	reasonStranger     reason = "not a known client"
 	reasonWrongNetwork reason = "address is of another network"
 	reasonMoved        reason = "has a reserved address now"
 	reasonDifferent    reason = "leases another address"
@@ -83,11 +84,16 @@ const (
 // arguments: no clock, no socket, no disk.
 func (h *handler) handle(now time.Time, r *request) result {
 	x := exchange{handler: h, now: now, r: r, key: r.key()}
+	if !r.relayed() && !h.plan.trusts(r.link.name) {
+		// RFC 3046 section 2.1: without a relay these are the client's own words.
+		r.agent = agent{}
+	}
 	candidates := x.candidates()
 	if len(candidates) == 0 {
 		return result{reason: reasonNoNetwork}
 	}
 	x.choose(candidates)
+	x.recall()
 	switch r.kind {
 	case dhcpv4.MessageTypeDiscover:
 		x.discover(candidates)
@@ -111,6 +117,8 @@ type exchange struct {
 	key lease.Key
 	n   *network
 	out result
+	// rapid says that the ACK answers a DISCOVER.
+	rapid bool
 }
 
 // candidates are the networks that the client may be in: one, or those that
@@ -159,7 +167,7 @@ func (x *exchange) choose(candidates []*network) {
 		return
 	}
 	for _, n := range candidates {
-		if n.hosts[x.r.mac].Address.IsValid() {
+		if n.host(x.r).Address.IsValid() {
 			x.n = n
 			return
 		}
@@ -177,6 +185,18 @@ func (x *exchange) choose(candidates []*network) {
 			x.n = n
 			return
 		}
+	}
+}
+
+// recall gives a client that renews past its relay what the relay said of it
+// when the lease began: its place, and the server identifier that it knows.
+func (x *exchange) recall() {
+	if x.r.relayed() || x.r.relayInfo != nil {
+		return
+	}
+	if last := x.table.Binding(x.n.index, x.key); last.Active(x.now) && last.RelayInfo != "" {
+		said := readAgent([]byte(last.RelayInfo))
+		x.r.circuitID, x.r.remoteID, x.r.serverOverride = said.circuitID, said.remoteID, said.serverOverride
 	}
 }
 
@@ -206,7 +226,7 @@ func (x *exchange) free(a netip.Addr) bool {
 		return true
 	}
 	l := x.table.At(a)
-	return x.n.owners[a] == x.r.mac && l.Active(x.now) && l.MAC == x.r.mac
+	return x.n.host(x.r).Address == a && l.Active(x.now) && l.MAC == x.r.mac
 }
 
 // mayHave reports whether the client can be given an address.
@@ -214,8 +234,11 @@ func (x *exchange) mayHave(a netip.Addr) bool {
 	if x.own[a] || !x.n.Subnet.Contains(a) {
 		return false
 	}
-	owner, reserved := x.n.owners[a]
-	if reserved && owner != x.r.mac || !reserved && !x.table.Gives(x.n.index, a) {
+	host := x.n.host(x.r)
+	if _, reserved := x.n.owners[a]; reserved && host.Address != a || !reserved && !x.table.Gives(x.n.index, a) {
+		return false
+	}
+	if x.n.KnownOnly && host == stranger {
 		return false
 	}
 	return x.free(a)
@@ -223,7 +246,7 @@ func (x *exchange) mayHave(a netip.Addr) bool {
 
 // reserved gives the client's reserved address where it can have it.
 func (x *exchange) reserved() (netip.Addr, bool) {
-	a := x.n.hosts[x.r.mac].Address
+	a := x.n.host(x.r).Address
 	return a, a.IsValid() && x.mayHave(a)
 }
 
@@ -249,6 +272,9 @@ func (x *exchange) pick() (netip.Addr, bool) {
 	if x.r.requested.IsValid() && x.mayHave(x.r.requested) {
 		return x.r.requested, true
 	}
+	if x.n.KnownOnly && x.n.host(x.r) == stranger {
+		return netip.Addr{}, false
+	}
 	return x.table.Next(x.n.index, x.now)
 }
 
@@ -261,9 +287,21 @@ func (x *exchange) discover(candidates []*network) {
 			a, ok = x.pick()
 		}
 	}
-	if !ok {
+	switch {
+	case !ok && x.n.KnownOnly && x.n.host(x.r) == stranger:
+		x.out.reason = reasonStranger
+		return
+	case !ok:
 		x.note(noteFull, first.Subnet.Addr())
 		x.out.reason = reasonFull
+		if first.without(x.r) {
+			x.n = first
+			x.reply(dhcpv4.MessageTypeOffer, netip.Addr{}, netip.Addr{}, 0)
+		}
+		return
+	case x.n.RapidCommit && x.r.rapidCommit:
+		x.rapid = true
+		x.ack(a)
 		return
 	}
 	x.table.Offer(x.n.index, a, x.key, x.now.Add(offerTime))
@@ -387,13 +425,20 @@ func (x *exchange) ack(a netip.Addr) {
 }
 
 func (x *exchange) lease(a netip.Addr) lease.Lease {
-	name := x.n.hosts[x.r.mac].Name
+	name := x.n.host(x.r).Name
 	if name == "" {
 		name = x.r.hostName
 	}
+	relayInfo := ""
+	if x.r.relayed() || x.plan.trusts(x.r.link.name) {
+		relayInfo = string(x.r.relayInfo)
+	}
+	if last := x.table.Binding(x.n.index, x.key); relayInfo == "" && last.Active(x.now) {
+		relayInfo = last.RelayInfo
+	}
 	return lease.Lease{
 		Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
-		HostName: name, VendorClass: x.r.vendorClass, Start: x.now,
+		HostName: name, VendorClass: x.r.vendorClass, RelayInfo: relayInfo, Start: x.now,
 	}
 }
 

@@ -35,9 +35,11 @@ const (
 	optClientID        = 61
 	optTFTPServerName  = 66
 	optBootfileName    = 67
+	optRapidCommit     = 80
 	optClientFQDN      = 81
 	optRelayInfo       = 82
 	optV6Only          = 108
+	optAutoConfigure   = 116
 	optSubnetSelection = 118
 	optRoutes          = 121
 	optVLANID          = 132
@@ -48,6 +50,8 @@ const (
 
 // Sub-options of option 82.
 const (
+	subCircuitID      = 1  // RFC 3046
+	subRemoteID       = 2  // RFC 3046
 	subLinkSelection  = 5  // RFC 3527
 	subServerOverride = 11 // RFC 5107
 	subSourcePort     = 19 // RFC 8357
@@ -82,8 +86,8 @@ var (
 	errAddress   = errors.New("an address that no client or relay can have")
 )
 
-// request is a client's message as it is understood, and how it came. params
-// and relayInfo are parts of the packet; all else is copied.
+// request is a client's message as it is understood, and how it came. params,
+// fqdn and relayInfo are parts of the packet; all else is copied.
 type request struct {
 	link   *link
 	source netip.AddrPort
@@ -106,10 +110,33 @@ type request struct {
 	clientID        string     // 61
 	vendorClass     string     // 60, not more than 64 octets
 	hostName        string     // 12 or 81, one label or ""
+	fqdn            []byte     // 81, nil where not sent or not to be answered
+	rapidCommit     bool       // 80
+	autoConfigure   bool       // 116
 	relayInfo       []byte     // 82
-	linkSelection   netip.Addr // 82.5, from relays alone
-	serverOverride  netip.Addr // 82.11, from relays alone
-	relayPort       bool       // 82.19, from relays alone
+	agent                      // what 82 says, as far as it is believed
+}
+
+// agent is what option 82 says. Only what a relay has added counts, unless the
+// network trusts its switches to have removed what clients make up.
+type agent struct {
+	circuitID      string     // 82.1
+	remoteID       string     // 82.2
+	linkSelection  netip.Addr // 82.5
+	serverOverride netip.Addr // 82.11
+	relayPort      bool       // 82.19
+}
+
+func readAgent(relayInfo []byte) agent {
+	var sub options
+	sub.walkPlain(relayInfo)
+	return agent{
+		circuitID:      string(sub[subCircuitID]),
+		remoteID:       string(sub[subRemoteID]),
+		linkSelection:  address(sub[subLinkSelection]),
+		serverOverride: address(sub[subServerOverride]),
+		relayPort:      sub[subSourcePort] != nil,
+	}
 }
 
 // link is the interface that a message came by, as data for the handler.
@@ -217,19 +244,14 @@ func (r *request) read(o *options) error {
 	if r.hostName = fqdnLabel(o[optClientFQDN]); r.hostName == "" {
 		r.hostName = hostLabel(o[optHostName])
 	}
+	r.fqdn = answerable(o[optClientFQDN])
+	r.rapidCommit = o[optRapidCommit] != nil
+	r.autoConfigure = len(o[optAutoConfigure]) == 1
 	r.relayInfo = o[optRelayInfo]
-	if !r.relayed() {
-		// RFC 3046 section 2.1: without a relay these are the client's own words.
-		return nil
-	}
-	if !unicastAddr(r.giaddr) {
+	if r.relayed() && !unicastAddr(r.giaddr) {
 		return errAddress
 	}
-	var sub options
-	sub.walkPlain(r.relayInfo)
-	r.linkSelection = address(sub[subLinkSelection])
-	r.serverOverride = address(sub[subServerOverride])
-	r.relayPort = sub[subSourcePort] != nil
+	r.agent = readAgent(r.relayInfo)
 	return nil
 }
 

@@ -118,7 +118,7 @@ func TestParse(t *testing.T) {
 		}
 		c.want.xid, c.want.mac = [4]byte{1, 2, 3, 4}, testMAC
 		copy(c.want.chaddr[:], testMAC[:])
-		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(request{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(request{}, agent{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}

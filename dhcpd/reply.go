@@ -31,6 +31,9 @@ func (x *exchange) reply(kind dhcpv4.MessageType, yiaddr, ciaddr netip.Addr, d t
 	if kind != dhcpv4.MessageTypeNak {
 		items = x.plan.compose(scratch[:0], x.n, x.r, server)
 	}
+	if x.rapid {
+		items = append(items, item{code: optRapidCommit, rank: rankClass})
+	}
 	m := message{request: x.r, kind: kind, yiaddr: yiaddr, ciaddr: ciaddr, id: id, duration: d, reason: x.out.reason}
 	m.bootFields(items)
 	payload, dropped := m.marshal(items)

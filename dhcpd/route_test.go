@@ -26,7 +26,7 @@ func TestRoute(t *testing.T) {
 		{"relay before ciaddr", request{giaddr: relay}, ack, given, given, destination{way: toRelay, addr: atPort(relay, 67)}},
 		{"relay before broadcast", request{giaddr: relay, flags: flagBcast}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 67)}},
 		{"relay for a NAK", request{giaddr: relay}, nak, none, none, destination{way: toRelay, addr: atPort(relay, 67)}},
-		{"relay with its own port", request{giaddr: relay, relayPort: true, source: atPort(relay, 4000)}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 4000)}},
+		{"relay with its own port", request{giaddr: relay, agent: agent{relayPort: true}, source: atPort(relay, 4000)}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 4000)}},
 		{"relay on another port that does not say so", request{giaddr: relay, source: atPort(relay, 4000)}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 67)}},
 		{"NAK", request{}, nak, none, none, everyone},
 		{"NAK to a renewing client", request{ciaddr: client}, nak, none, none, everyone},

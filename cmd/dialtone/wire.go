@@ -284,6 +284,7 @@ func dhcpConfig(cfg configuration) dhcpd.Config {
 			Name: n.Name, Interface: n.Interface, Subnet: n.Subnet, Exclude: n.Exclude,
 			Routers: n.Routers, DNSServers: n.DNSServers, NTPServers: n.NTPServers,
 			Domain: n.Domain, LeaseTime: n.LeaseTime, Options: dhcpOptions(n.Options),
+			RapidCommit: n.RapidCommit, TrustRelayInfo: n.TrustRelayInfo, KnownOnly: n.KnownOnly,
 		}
 		if !n.DNSSet {
 			// DNS is not served yet, so the best that is known is a router.
@@ -297,6 +298,11 @@ func dhcpConfig(cfg configuration) dhcpd.Config {
 		}
 		for _, h := range n.Hosts {
 			network.Hosts = append(network.Hosts, dhcpd.Host{MAC: h.MAC, Address: h.Address, Name: h.Name})
+		}
+		for _, p := range n.Ports {
+			network.Hosts = append(network.Hosts, dhcpd.Host{
+				Place: dhcpd.Place{Circuit: p.CircuitID, Remote: p.RemoteID}, Address: p.Address, Name: p.Name,
+			})
 		}
 		for _, p := range cfg.Set.Phones() {
 			host := dhcpd.Host{MAC: p.MAC, Name: profiles.HostName(p.Name)}

@@ -52,6 +52,7 @@ type Lease struct {
 	ClientID    string // option 61 as sent, "" where none was
 	HostName    string // one DNS label, "" where the client gave none that is fit
 	VendorClass string // option 60 as sent, cut to 64 octets: escape it wherever it is shown
+	RelayInfo   string // option 82 as a relay sent it last, "" where none did
 	Start       time.Time
 	Expiry      time.Time // as granted; after a restart, Recorded
 	Recorded    time.Time // the expiry that the store has, never before Expiry

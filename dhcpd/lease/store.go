@@ -13,7 +13,7 @@ import (
 )
 
 // version is of the records in the store. Another one is refused.
-const version = "1"
+const version = "2"
 
 var (
 	metaBucket  = []byte("meta") // what is in the other buckets: name to version
@@ -143,17 +143,18 @@ func (s *Store) Publish(changes []Change) {
 }
 
 // A record is the state, the MAC, start and expiry in seconds since 1970, then
-// client identifier, host name and vendor class, each behind its length.
+// client identifier, host name, vendor class and relay information, each behind
+// its length.
 const fixed = 1 + 6 + 8 + 8
 
 func encode(l *Lease) []byte {
-	b := make([]byte, 0, fixed+3+len(l.ClientID)+len(l.HostName)+len(l.VendorClass))
+	b := make([]byte, 0, fixed+4+len(l.ClientID)+len(l.HostName)+len(l.VendorClass)+len(l.RelayInfo))
 	b = append(b, byte(l.State))
 	b = append(b, l.MAC[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(l.Start.Unix()))
 	// Rounded up: the record must not end before the lease does.
 	b = binary.BigEndian.AppendUint64(b, uint64(l.Recorded.Add(time.Second-1).Unix()))
-	for _, s := range []string{l.ClientID, l.HostName, l.VendorClass} {
+	for _, s := range []string{l.ClientID, l.HostName, l.VendorClass, l.RelayInfo} {
 		b = append(b, byte(len(s)))
 		b = append(b, s...)
 	}
@@ -176,7 +177,7 @@ func decode(addr netip.Addr, b []byte) (Lease, error) {
 		return Lease{}, fmt.Errorf("unknown state %d", b[0])
 	}
 	b = b[fixed:]
-	for _, s := range []*string{&l.ClientID, &l.HostName, &l.VendorClass} {
+	for _, s := range []*string{&l.ClientID, &l.HostName, &l.VendorClass, &l.RelayInfo} {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
 			return Lease{}, errors.New("ends within a text")
 		}

@@ -33,7 +33,7 @@ func openDB(t testing.TB, path string) *bbolt.DB {
 func testLease(addr string, last byte) Lease {
 	return Lease{
 		Addr: netip.MustParseAddr(addr), MAC: mac.Addr{0, 0, 0x5e, 0, 0x53, last}, State: Leased,
-		ClientID: "\xff\x00id", HostName: "reception", VendorClass: "snomD785\x1b[0m", Start: start, Expiry: start.Add(time.Hour), Recorded: start.Add(2 * time.Hour),
+		ClientID: "\xff\x00id", HostName: "reception", VendorClass: "snomD785\x1b[0m", RelayInfo: "\x01\x01a", Start: start, Expiry: start.Add(time.Hour), Recorded: start.Add(2 * time.Hour),
 	}
 }
 
@@ -76,7 +76,7 @@ func TestStoreKeepsLeases(t *testing.T) {
 func TestRecordFormat(t *testing.T) {
 	t.Parallel()
 	l := testLease("192.0.2.10", 1)
-	want := "01" + "00005e005301" + "0000000069a3f200" + "0000000069a40e20" + "04ff006964" + "09726563657074696f6e" + "0c736e6f6d443738351b5b306d"
+	want := "01" + "00005e005301" + "0000000069a3f200" + "0000000069a40e20" + "04ff006964" + "09726563657074696f6e" + "0c736e6f6d443738351b5b306d" + "03010161"
 	if diff := cmp.Diff(want, hex.EncodeToString(encode(&l))); diff != "" {
 		t.Errorf("record of version %s (-want +got):\n%s", version, diff)
 	}
@@ -91,7 +91,7 @@ func TestStoreRefusesAnotherVersion(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return b.Put(leaseBucket, []byte("2"))
+		return b.Put(leaseBucket, []byte("1"))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestStoreRefusesAnotherVersion(t *testing.T) {
 	}
 	db = openDB(t, path)
 	_, err = Open(db, time.Now)
-	if err == nil || err.Error() != `opening leases: the leases are of version "2", this program knows version 1 alone` {
+	if err == nil || err.Error() != `opening leases: the leases are of version "1", this program knows version 2 alone` {
 		t.Errorf("error: %v", err)
 	}
 	db.Close()

@@ -267,7 +267,7 @@ func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
 	write := true
 	if old := e.lease; old != nil && old.State == Leased && old.Key() == k {
 		l.Start = old.Start
-		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && !l.Expiry.After(old.Recorded) {
+		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && !l.Expiry.After(old.Recorded) {
 			write, l.Recorded = false, old.Recorded
 		}
 	}

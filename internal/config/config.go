@@ -68,6 +68,9 @@ type Network struct {
 	VLAN       *VLAN
 	Options    []Option
 	Hosts      []Host
+	Ports      []Port
+	// RapidCommit, TrustRelayInfo and KnownOnly are as in dhcpd.Network.
+	RapidCommit, TrustRelayInfo, KnownOnly bool
 	// Authoritative says whether no other server leases here. nil is "auto": to
 	// be found out.
 	Authoritative *bool
@@ -107,6 +110,16 @@ type Host struct {
 	Name    string // one LDH label in lower case, or ""
 
 	DeclRange hcl.Range // the label with the MAC
+}
+
+// Port is a reservation for what is plugged in at a place, which a relay or
+// switch names in option 82. An identifier that is empty may be any.
+type Port struct {
+	CircuitID, RemoteID string // octets as on the wire
+	Address             netip.Addr
+	Name                string // as of Host
+
+	DeclRange hcl.Range // the label
 }
 
 // VendorClass gives options to the devices whose option 60 begins with Match.

@@ -121,6 +121,15 @@ network "a" {
   dns_servers = local.dns
   lease_time = "1d12h"
   domain     = "Example.ORG."
+  rapid_commit     = true
+  trust_relay_info = true
+  known_only       = true
+  port "meeting room" {
+    circuit_id = "ge-0/0/7"
+    remote_id  = "0x00a1"
+    address    = "10.0.0.70"
+    name       = "meeting"
+  }
   authoritative = "auto"
   vlan {
     id = 4094
@@ -204,6 +213,8 @@ provisioning {
 					{Code: 42, Data: []byte{192, 0, 2, 1, 192, 0, 2, 2}},
 					{Code: 26, Data: []byte{0x05, 0x78}},
 				},
+				RapidCommit: true, TrustRelayInfo: true, KnownOnly: true,
+				Ports: []Port{{CircuitID: "ge-0/0/7", RemoteID: "\x00\xa1", Address: addr("10.0.0.70"), Name: "meeting"}},
 				Hosts: []Host{
 					{MAC: mac.Addr{2, 0, 0x5e, 0, 0x53, 1}, Address: addr("10.0.0.10"), Name: "printer"},
 					{MAC: mac.Addr{2, 0, 0, 0, 0, 2}, Address: addr("10.255.255.254"), Name: "tv"},

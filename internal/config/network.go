@@ -27,8 +27,8 @@ const (
 
 func networkSchema() *hcl.BodySchema {
 	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface",
-		"authoritative", "probe")
-	return with(with(with(schema, "vlan"), "option", "name"), "host", "mac")
+		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only")
+	return with(with(with(with(schema, "vlan"), "option", "name"), "host", "mac"), "port", "name")
 }
 
 func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
@@ -55,6 +55,9 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 	n.LeaseTime = b.duration("lease_time", defaultLease, shortestTime, longestTime)
 	n.Authoritative = b.authoritative("authoritative")
 	n.Probe = b.boolean("probe", true)
+	n.RapidCommit = b.boolean("rapid_commit", false)
+	n.TrustRelayInfo = b.boolean("trust_relay_info", false)
+	n.KnownOnly = b.boolean("known_only", false)
 	if vlan := d.single(b.ofType("vlan")); vlan != nil {
 		v := d.open(vlan, arguments("id!", "priority"))
 		n.VLAN = &VLAN{ID: v.integer("id", 0, 1, 4094), Priority: v.integer("priority", 0, 0, 7)}
@@ -64,6 +67,9 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 		if host, ok := d.host(h, n); ok {
 			n.Hosts = append(n.Hosts, host)
 		}
+	}
+	for _, p := range b.ofType("port") {
+		d.port(p, &n)
 	}
 	d.cfg.Networks = append(d.cfg.Networks, n)
 }
@@ -398,23 +404,89 @@ func (d *decoder) host(block *hcl.Block, n Network) (Host, bool) {
 			d.fail(place, "Invalid host name", "name: %v.", err)
 		}
 	}
+	var ok bool
+	h.Address, ok = b.reserved(n)
+	return h, valid && ok
+}
+
+// reserved reads the address of a reservation.
+func (b body) reserved(n Network) (netip.Addr, bool) {
+	d := b.d
 	v, ok := b.get("address", false)
 	if !ok {
-		return h, false
+		return netip.Addr{}, false
 	}
-	if h.Address, ok = d.address(v); !ok || !d.inside(n.Subnet, h.Address, v) {
-		return h, false
+	a, ok := d.address(v)
+	if !ok || !d.inside(n.Subnet, a, v) {
+		return a, false
 	}
-	if slices.Contains(n.Routers, h.Address) {
-		d.fail(v.at(), "Unusable address", "%s is a router of this network. Choose another address.", h.Address)
-		return h, false
+	if slices.Contains(n.Routers, a) {
+		d.fail(v.at(), "Unusable address", "%s is a router of this network. Choose another address.", a)
+		return a, false
 	}
-	if earlier, ok := d.addresses[h.Address]; ok {
-		d.fail(v.at(), "Duplicate address", "%s is reserved at %s already. Choose another address.", h.Address, where(earlier))
-		return h, false
+	if earlier, ok := d.addresses[a]; ok {
+		d.fail(v.at(), "Duplicate address", "%s is reserved at %s already. Choose another address.", a, where(earlier))
+		return a, false
 	}
-	d.addresses[h.Address] = v.at()
-	return h, valid
+	d.addresses[a] = v.at()
+	return a, true
+}
+
+// port reads a reservation for whatever is plugged in at a place, and adds it
+// to the network.
+func (d *decoder) port(block *hcl.Block, n *Network) {
+	b := d.open(block, arguments("circuit_id", "remote_id", "address!", "name"))
+	p := Port{DeclRange: block.LabelRanges[0]}
+	valid := true
+	for _, id := range []struct {
+		name string
+		to   *string
+	}{{"circuit_id", &p.CircuitID}, {"remote_id", &p.RemoteID}} {
+		s, at, ok := b.text(id.name)
+		if !ok {
+			continue
+		}
+		raw, err := parseIdentifier(s)
+		if err != nil {
+			d.fail(at, "Invalid identifier", `%s: %v. Write it as the relay sends it, as text or as octets: "0x0004000a0107".`, id.name, err)
+			valid = false
+		}
+		*id.to = raw
+	}
+	if valid && p.CircuitID == "" && p.RemoteID == "" && !d.rep.Incomplete() {
+		d.fail(p.DeclRange, "Missing identifier", "A port is known by what a relay or switch says of it (option 82). Give circuit_id, remote_id or both.")
+		valid = false
+	}
+	if i := slices.IndexFunc(n.Ports, func(o Port) bool { return o.CircuitID == p.CircuitID && o.RemoteID == p.RemoteID }); valid && i >= 0 {
+		d.fail(p.DeclRange, "Duplicate port", "The same port has a reservation at %s. Remove one of the two.", where(n.Ports[i].DeclRange))
+		valid = false
+	}
+	if s, at, ok := b.text("name"); ok {
+		var err error
+		if p.Name, err = parseHostName(s); err != nil {
+			d.fail(at, "Invalid host name", "name: %v.", err)
+		}
+	}
+	var ok bool
+	if p.Address, ok = b.reserved(*n); ok && valid {
+		n.Ports = append(n.Ports, p)
+	}
+}
+
+// parseIdentifier reads text, or octets in hexadecimal behind 0x, of which a
+// sub-option of option 82 can be.
+func parseIdentifier(s string) (string, error) {
+	if octets, ok := strings.CutPrefix(s, "0x"); ok {
+		b, err := hex.DecodeString(octets)
+		if err != nil {
+			return "", errors.New("the octets behind 0x are two hexadecimal digits each")
+		}
+		s = string(b)
+	}
+	if len(s) == 0 || len(s) > 253 {
+		return "", errors.New("it has from 1 to 253 octets")
+	}
+	return s, nil
 }
 
 // checkSubnets and checkRanges look at neighbours in the order of addresses:
