@@ -22,10 +22,19 @@ type Config struct {
 	Networks []Network
 	Classes  []Class
 	Phones   Phones // nil where there are none
-	// Authoritative says that no other server leases in these networks: a client
-	// that is unknown, or wrong, is told so instead of being left to wait.
-	Authoritative bool
 }
+
+// Authority says whether no other server leases in a network. Where none does,
+// a client that is unknown, or wrong, is told so instead of being left to wait.
+type Authority uint8
+
+const (
+	// AuthorityAuto is as the interface's wire shows: the server is
+	// authoritative when it has asked for others, for as long as none is there.
+	AuthorityAuto Authority = iota
+	AuthorityYes
+	AuthorityNo
+)
 
 // Network is a subnet that is leased. IPv4 throughout.
 type Network struct {
@@ -42,6 +51,11 @@ type Network struct {
 	VLAN       *VLAN         // for phones
 	Options    []Option
 	Hosts      []Host
+
+	Authoritative Authority
+	// Probe has addresses asked for on the wire before they are offered to a
+	// client for the first time.
+	Probe bool
 	// RapidCommit leases to a client that asks for it without an OFFER (RFC
 	// 4039). It is for networks with one server.
 	RapidCommit bool
@@ -338,6 +352,16 @@ func (p *plan) scopes(own map[netip.Addr]bool) []lease.Scope {
 // without a relay's address.
 func (p *plan) trusts(iface string) bool {
 	return slices.ContainsFunc(p.networks, func(n *network) bool { return n.TrustRelayInfo && n.Interface == iface })
+}
+
+// at gives the network that an address lies in, nil where there is none.
+func (p *plan) at(a netip.Addr) *network {
+	for _, n := range p.networks {
+		if n.Subnet.Contains(a) {
+			return n
+		}
+	}
+	return nil
 }
 
 // compose collects the options for a client, each code once, without those

@@ -28,7 +28,10 @@ import (
 //	                                        place=CIRCUIT/REMOTE,ADDR[,NAME] rapid=on trust82=on known=only
 //	class NAME MATCH OPTION=VALUE…
 //	link IFACE ADDR/BITS… [mtu=N]           an interface of the server
-//	authoritative off                       the default is on
+//	authoritative off                       on is the default; auto is as "alone IFACE" and "other IFACE" say
+//	probing                                 addresses are probed; "< PROBE ADDR" is the answer then
+//	probe ADDR clean, probe ADDR taken MAC  what is known; a message that was answered with PROBE is handled again
+//	probe ADDR skip                         there is no time for it
 //	reload                                  the lines above, when changed in the middle
 //	> TYPE KEY=VALUE…                       a client's message
 //	< TYPE KEY=VALUE…                       what comes back, or "< nothing"
@@ -78,7 +81,11 @@ type dialogue struct {
 	config  Config
 	links   map[string]*link
 	stale   bool // config or links are not in effect yet
-	broken  bool // the disk
+	author  Authority
+	probing bool
+	known   findings
+	waits   netip.Addr // the probe that the last message waits for
+	broken  bool       // the disk
 	xid     uint32
 
 	sent   request
@@ -89,7 +96,7 @@ type dialogue struct {
 func newDialogue(t *testing.T) *dialogue {
 	d := &dialogue{
 		t: t, now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "dialtone.db"),
-		config: Config{Authoritative: true, Phones: testPhones{}}, links: map[string]*link{}, stale: true,
+		config: Config{Phones: testPhones{}}, links: map[string]*link{}, stale: true, author: AuthorityYes, known: findings{},
 	}
 	d.open()
 	t.Cleanup(func() { d.db.Close() })
@@ -165,9 +172,15 @@ func (d *dialogue) line(line string) {
 		}
 		d.links[f[1]] = l
 		d.stale = true
-	case line == "authoritative off":
-		d.config.Authoritative = false
+	case f[0] == "authoritative":
+		d.author = map[string]Authority{"on": AuthorityYes, "off": AuthorityNo, "auto": AuthorityAuto}[f[1]]
 		d.stale = true
+	case f[0] == "alone", f[0] == "other":
+		d.handler.alone = map[string]bool{f[1]: f[0] == "alone"}
+	case f[0] == "probing":
+		d.probing, d.stale = true, true
+	case f[0] == "probe":
+		d.probe(f[1], f[2:])
 	case f[0] == "forget": // forget NETWORK
 		for i, n := range d.config.Networks {
 			if n.Name == f[1] {
@@ -223,7 +236,7 @@ func fields(line string) []string {
 // settle fails when an answer was not spoken of.
 func (d *dialogue) settle() {
 	d.t.Helper()
-	if d.out != nil && d.out.payload != nil && !d.silent {
+	if d.out != nil && (d.out.payload != nil && !d.silent || d.out.probe.IsValid()) {
 		d.t.Fatalf("before %s\n\tan answer was sent that the script does not expect: %v", d.where, d.out.kind)
 	}
 	d.out = nil
@@ -330,9 +343,15 @@ func (d *dialogue) configure() {
 	if !d.stale {
 		return
 	}
+	for i := range d.config.Networks {
+		d.config.Networks[i].Authoritative, d.config.Networks[i].Probe = d.author, d.probing
+	}
 	p, err := compile(d.config)
 	if err != nil {
 		d.fatal("%v", err)
+	}
+	if d.probing {
+		d.handler.known = d.known
 	}
 	own := map[netip.Addr]bool{}
 	for _, l := range d.links {
@@ -389,9 +408,38 @@ func (d *dialogue) send(kind string, f []string) {
 		d.fatal("%v", err)
 	}
 	d.sent = r
-	out := d.handler.handle(d.now, &r)
+	d.handle()
+}
+
+func (d *dialogue) handle() {
+	out := d.handler.handle(d.now, &d.sent)
 	d.out, d.silent = &out, false
 	d.commit()
+}
+
+// findings are what a script says of addresses.
+type findings map[netip.Addr]scripted
+
+type scripted struct {
+	finding
+	by mac.Addr
+}
+
+func (v findings) finding(a netip.Addr, _ time.Time) (finding, mac.Addr) {
+	return v[a].finding, v[a].by
+}
+
+func (d *dialogue) probe(addr string, f []string) {
+	a := netip.MustParseAddr(addr)
+	v := scripted{finding: map[string]finding{"clean": findingClean, "taken": findingTaken, "skip": findingSkip}[f[0]]}
+	if len(f) > 1 {
+		v.by = d.mac(f[1])
+	}
+	d.known[a] = v
+	if d.waits == a {
+		d.waits = netip.Addr{}
+		d.handle()
+	}
 }
 
 func (d *dialogue) code(k string) uint8 {
@@ -460,10 +508,20 @@ func (d *dialogue) expect(kind string, f []string) {
 	if out.payload != nil && !d.silent {
 		got = strings.ToUpper(out.kind.String())
 	}
+	if out.probe.IsValid() {
+		got = "PROBE"
+		d.waits = out.probe
+	}
 	if kind != got {
 		d.fatal("got %s (%s)", got, out.reason)
 	}
 	d.out = nil
+	if got == "PROBE" {
+		if len(f) != 1 || f[0] != out.probe.String() {
+			d.fatal("got PROBE %v", out.probe)
+		}
+		return
+	}
 	var m *dhcpv4.DHCPv4
 	if got != "nothing" {
 		var err error
@@ -538,6 +596,8 @@ func (d *dialogue) field(m *dhcpv4.DHCPv4, out *result, k, want string) string {
 		return fmt.Sprint(out.notes)
 	case "reason":
 		return string(out.reason)
+	case "unprobed":
+		return strconv.FormatBool(out.unprobed)
 	case "yiaddr":
 		return m.YourIPAddr.String()
 	case "ciaddr":

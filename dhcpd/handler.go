@@ -2,11 +2,13 @@ package dhcpd
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"dialtone/dhcpd/lease"
+	"dialtone/internal/mac"
 )
 
 const (
@@ -26,6 +28,8 @@ type handler struct {
 	plan  *plan
 	own   map[netip.Addr]bool // addresses of this machine
 	table *lease.Table
+	known knowledge       // nil where no address is probed
+	alone map[string]bool // the interfaces on whose wire there is no other server
 }
 
 // configure puts a plan, and the addresses of this machine, into effect. The
@@ -47,6 +51,13 @@ type result struct {
 	reason reason // why there is no reply, or a NAK
 	notes  []note
 	addr   netip.Addr // the client's address, for the log
+	// probe, where valid, is an address of the network for which the wire has to
+	// be asked before there is a reply; it is set aside for the client. The
+	// message is to be handled again when the answer is known.
+	probe    netip.Addr
+	network  *network
+	unprobed bool       // the address would have been probed had there been time
+	other    netip.Addr // another server, which the client has chosen
 }
 
 // reason is a constant text for logs and counters.
@@ -71,12 +82,14 @@ const (
 type note struct {
 	text string
 	addr netip.Addr
+	by   mac.Addr // who has the address, in noteConflict
 }
 
 const (
 	noteReserved = "reserved address is taken, using another"
 	noteFull     = "no free address in network"
 	noteDeclined = "address declined: it is in use by someone else"
+	noteConflict = "address is in use by someone who does not lease it: kept from clients"
 	noteDropped  = "options do not fit the reply"
 )
 
@@ -226,6 +239,12 @@ func (x *exchange) free(a netip.Addr) bool {
 		return true
 	}
 	l := x.table.At(a)
+	if l != nil && l.State == lease.Declined && x.known != nil {
+		// What keeps the address from others may be the client itself, which has it
+		// from a server before us.
+		v, by := x.known.finding(a, x.now)
+		return v == findingTaken && by == x.r.mac
+	}
 	return x.n.host(x.r).Address == a && l.Active(x.now) && l.MAC == x.r.mac
 }
 
@@ -280,32 +299,109 @@ func (x *exchange) pick() (netip.Addr, bool) {
 
 func (x *exchange) discover(candidates []*network) {
 	first := x.n
-	a, ok := x.pick()
-	for i := 0; !ok && i < len(candidates); i++ {
-		if candidates[i] != first {
-			x.n = candidates[i]
-			a, ok = x.pick()
+	for range maxConflicts {
+		x.n = first
+		a, ok := x.pick()
+		for i := 0; !ok && i < len(candidates); i++ {
+			if candidates[i] != first {
+				x.n = candidates[i]
+				a, ok = x.pick()
+			}
 		}
+		if !ok {
+			x.refuse(first)
+			return
+		}
+		v := x.vet(a)
+		if v == findingTaken {
+			continue
+		}
+		x.table.Offer(x.n.index, a, x.key, x.now.Add(offerTime))
+		if v == findingUnknown {
+			x.out.probe, x.out.network = a, x.n
+			return
+		}
+		x.out.unprobed = v == findingSkip
+		if x.n.RapidCommit && x.r.rapidCommit {
+			x.rapid = true
+			x.ack(a)
+			return
+		}
+		x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.leaseTime())
+		return
 	}
-	switch {
-	case !ok && x.n.KnownOnly && x.n.host(x.r) == stranger:
+	x.out.reason = reasonFull
+}
+
+// refuse leaves a client without an address, and says so where it can be told.
+func (x *exchange) refuse(n *network) {
+	x.n = n
+	if n.KnownOnly && n.host(x.r) == stranger {
 		x.out.reason = reasonStranger
 		return
-	case !ok:
-		x.note(noteFull, first.Subnet.Addr())
-		x.out.reason = reasonFull
-		if first.without(x.r) {
-			x.n = first
-			x.reply(dhcpv4.MessageTypeOffer, netip.Addr{}, netip.Addr{}, 0)
-		}
-		return
-	case x.n.RapidCommit && x.r.rapidCommit:
-		x.rapid = true
-		x.ack(a)
-		return
 	}
-	x.table.Offer(x.n.index, a, x.key, x.now.Add(offerTime))
-	x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.leaseTime())
+	x.note(noteFull, n.Subnet.Addr())
+	x.out.reason = reasonFull
+	if n.without(x.r) {
+		x.reply(dhcpv4.MessageTypeOffer, netip.Addr{}, netip.Addr{}, 0)
+	}
+}
+
+// vet finds what is known of an address that is to be offered. One that is
+// taken is quarantined.
+func (x *exchange) vet(a netip.Addr) finding {
+	if x.known == nil || !x.n.Probe || !x.unproven(x.n, a, x.now) {
+		return findingClean
+	}
+	v, by := x.known.finding(a, x.now)
+	if v != findingTaken {
+		return v
+	}
+	if by == x.r.mac {
+		return findingClean // the client itself answers for it
+	}
+	x.out.notes = append(x.out.notes, x.quarantine(x.now, x.n, a, by)...)
+	return v
+}
+
+// unproven reports whether an address has had no client for so long, or ever,
+// that somebody else may have taken it. A reserved one is the administrator's
+// word.
+func (h *handler) unproven(n *network, a netip.Addr, now time.Time) bool {
+	if _, reserved := n.owners[a]; reserved {
+		return false
+	}
+	l := h.table.At(a)
+	switch {
+	case l == nil || l.State == lease.Declined:
+		return true
+	case l.Active(now):
+		return false
+	default:
+		return now.Sub(l.Expiry) >= probeAfter
+	}
+}
+
+// quarantine keeps an address that somebody uses without a lease from everyone,
+// as a declined one is, unless it has been leased since.
+func (h *handler) quarantine(now time.Time, n *network, a netip.Addr, by mac.Addr) []note {
+	if l := h.table.At(a); l.Active(now) || l != nil && l.State == lease.Declined && now.Before(l.Expiry) {
+		return nil
+	}
+	h.table.Decline(n.index, lease.Lease{Addr: a, MAC: by, Start: now}, now.Add(declineTime))
+	return []note{{text: noteConflict, addr: a, by: by}}
+}
+
+// authoritative reports whether no other server leases in the network.
+func (x *exchange) authoritative() bool {
+	switch x.n.Authoritative {
+	case AuthorityYes:
+		return true
+	case AuthorityNo:
+		return false
+	default:
+		return x.alone[x.n.Interface]
+	}
 }
 
 // request tells the states of a client apart as RFC 2131 section 4.3.2 does.
@@ -333,6 +429,9 @@ func (x *exchange) selecting(candidates []*network) {
 			x.table.Withdraw(n.index, x.key)
 		}
 		x.out.reason = reasonOtherServer
+		if !x.r.relayed() {
+			x.out.other = x.r.serverID
+		}
 		return
 	}
 	a := x.r.requested
@@ -378,14 +477,14 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 		x.nak(reasonUnavailable)
 	case last.Active(x.now):
 		x.nak(reasonDifferent)
-	case x.plan.Authoritative && x.mayHave(a):
+	case x.authoritative() && x.mayHave(a):
 		// Nobody else leases here, so this was our lease before our table was
 		// lost. Granting it again rebuilds the table, and no client loses its
 		// address.
 		x.ack(a)
-	case !x.n.Subnet.Contains(a) && (x.plan.Authoritative || sure):
+	case !x.n.Subnet.Contains(a) && (x.authoritative() || sure):
 		x.nak(reasonWrongNetwork)
-	case x.plan.Authoritative || sure:
+	case x.authoritative() || sure:
 		x.nak(reasonUnavailable)
 	default:
 		// "If the DHCP server has no record of this client, then it MUST remain
@@ -404,7 +503,7 @@ func (x *exchange) broken() {
 	switch {
 	case ok && x.mayHave(a):
 		x.ack(a)
-	case x.plan.Authoritative || x.r.unicast():
+	case x.authoritative() || x.r.unicast():
 		x.nak(reasonNoAddress)
 	default:
 		x.out.reason = reasonUnknown
@@ -508,5 +607,7 @@ func (x *exchange) nak(why reason) {
 }
 
 func (x *exchange) note(text string, a netip.Addr) {
-	x.out.notes = append(x.out.notes, note{text, a})
+	if n := (note{text: text, addr: a}); !slices.Contains(x.out.notes, n) {
+		x.out.notes = append(x.out.notes, n)
+	}
 }

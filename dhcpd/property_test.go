@@ -87,9 +87,8 @@ func (w *world) open() {
 	}
 	w.handler = handler{table: lease.NewTable(leases)}
 	p, err := compile(Config{
-		Authoritative: true,
 		Networks: []Network{{
-			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour,
+			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, Authoritative: AuthorityYes,
 			Ranges: []lease.Range{{First: netip.MustParseAddr("192.0.2.1"), Last: netip.MustParseAddr("192.0.2.6")}},
 			Hosts:  []Host{{MAC: testClient(1), Address: netip.MustParseAddr("192.0.2.3")}, {MAC: testClient(2), Address: netip.MustParseAddr("192.0.2.9")}},
 		}},
@@ -238,9 +237,9 @@ func FuzzHandle(f *testing.F) {
 	f.Add(edit(raw(53, 1, 1, 118, 4, 192, 0, 2, 0, 82, 14, 5, 4, 192, 0, 2, 0, 11, 4, 198, 51, 100, 1, 19, 0, 255), offGIAddr, 198, offGIAddr+1, 51, offGIAddr+2, 100, offGIAddr+3, 1), true)
 	f.Add(raw(53, 1, 1, 52, 1, 3, 119, 6, 1, 'a', 0xc0, 0, 0xc0, 2, 255), false)
 	p, err := compile(Config{
-		Authoritative: true, Phones: testPhones{},
+		Phones: testPhones{},
 		Networks: []Network{{
-			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, VLAN: &VLAN{20, 5},
+			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, Authoritative: AuthorityYes, VLAN: &VLAN{20, 5},
 			Ranges:  []lease.Range{{First: netip.MustParseAddr("192.0.2.10"), Last: netip.MustParseAddr("192.0.2.99")}},
 			Options: []Option{{224, make([]byte, 300)}},
 		}},

@@ -17,6 +17,7 @@ type packet struct {
 	link   *link
 	source netip.AddrPort
 	dest   netip.Addr
+	parked bool // it waits for a probe
 }
 
 // queue takes packets from the readers to the one goroutine that answers. It

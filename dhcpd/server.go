@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dialtone/dhcpd/lease"
+	"dialtone/dhcpd/probe"
 	"dialtone/internal/mac"
 )
 
@@ -56,6 +58,7 @@ type conn interface {
 // port is an interface that the server listens on.
 type port struct {
 	conn conn
+	arp  asker // nil where there is no way to ask
 	link atomic.Pointer[link]
 }
 
@@ -76,23 +79,46 @@ type Server struct {
 	// How interfaces are found and opened.
 	look func(name string) (*net.Interface, *link, error)
 	open func(*net.Interface) (conn, error)
+	// How a wire is asked who has an address, and who serves it; nil where it is
+	// not asked.
+	openARP    func(*net.Interface) (asker, error)
+	openEcho   func() (asker, error)
+	openSeeker func(*net.Interface, mac.Addr) (seeker, error)
 
-	mu      sync.Mutex
-	plan    *plan
-	links   map[string]*link
-	next    atomic.Pointer[setup] // for the owner to put into effect
-	changed chan struct{}         // of one place: the interfaces may be others
+	answers answers
+	others  *others
+	judging sync.Mutex
+	alone   atomic.Pointer[map[string]bool]
+	client  mac.Addr // as which other servers are looked for
 
-	// The rest belongs to the goroutine that answers.
-	handler handler
-	limiter limiter
-	waiting []outgoing
+	mu        sync.Mutex
+	plan      *plan
+	links     map[string]*link
+	listening map[string]*port
+	next      atomic.Pointer[setup] // for the owner to put into effect
+	changed   chan struct{}         // of one place: the interfaces may be others
+	jobs      chan func()           // for the owner, between two groups
+
+	// The rest belongs to the goroutine that answers, which holds owner.
+	owner     sync.Mutex
+	handler   handler
+	limiter   limiter
+	waiting   []outgoing
+	ports     map[string]*port
+	echo      asker
+	checks    *checks
+	lookAhead time.Time // when to look ahead again
+	alarm     *time.Timer
+	// Scratch.
+	heard    []probe.Answer
+	upcoming []netip.Addr
 }
 
 // setup is what the handler is configured with.
 type setup struct {
-	plan *plan
-	own  map[netip.Addr]bool
+	plan  *plan
+	own   map[netip.Addr]bool
+	ports map[string]*port
 }
 
 // outgoing is a reply that waits for the disk.
@@ -120,10 +146,15 @@ func New(c Config, store *lease.Store, log *slog.Logger, now func() time.Time) (
 		log: log, now: now, store: store,
 		queue: newQueue(queueSize),
 		look:  lookInterface, open: openSocket,
-		plan: p, links: map[string]*link{}, changed: make(chan struct{}, 1),
+		plan: p, links: map[string]*link{}, listening: map[string]*port{}, changed: make(chan struct{}, 1),
+		jobs:    make(chan func(), 1),
 		handler: handler{table: lease.NewTable(leases)},
 		limiter: limiter{},
+		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
+		others: newOthers(), client: probe.RandomMAC(), checks: newChecks(),
 	}
+	s.checks.reaches = s.reaches
+	s.handler.known = s.checks
 	s.handler.configure(p, nil)
 	return s, nil
 }
@@ -154,18 +185,19 @@ func (s *Server) announce() {
 			own[a.Addr()] = true
 		}
 	}
-	s.next.Store(&setup{plan: s.plan, own: own})
+	s.next.Store(&setup{plan: s.plan, own: own, ports: maps.Clone(s.listening)})
 	s.queue.nudge()
 }
 
 // setLink makes an interface known, or unknown where l is nil.
-func (s *Server) setLink(name string, l *link) {
+func (s *Server) setLink(name string, p *port, l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l == nil {
 		delete(s.links, name)
+		delete(s.listening, name)
 	} else {
-		s.links[name] = l
+		s.links[name], s.listening[name] = l, p
 	}
 	s.announce()
 }
@@ -288,17 +320,26 @@ func (s *Server) watch(ctx context.Context, name string, up chan<- string, start
 func (s *Server) listen(ctx context.Context, log *slog.Logger, name string, ifi *net.Interface, l *link, c conn, up chan<- string, tick <-chan time.Time) error {
 	p := &port{conn: c}
 	p.link.Store(l)
-	s.setLink(name, l)
+	s.openWire(log, p, ifi)
+	s.setLink(name, p, l)
 	s.warnLink(log, name, l)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.read(ctx, p)
-	}()
+	ctx, cancel := context.WithCancel(ctx)
+	var busy sync.WaitGroup
+	busy.Go(func() { s.read(ctx, p) })
+	if p.arp != nil {
+		busy.Go(func() { s.hear(ctx, p.arp) })
+	}
+	if s.openSeeker != nil {
+		busy.Go(func() { s.seek(ctx, log, ifi) })
+	}
 	defer func() {
+		cancel()
 		c.Close()
-		<-done
-		s.setLink(name, nil)
+		if p.arp != nil {
+			p.arp.Close()
+		}
+		busy.Wait()
+		s.setLink(name, nil, nil)
 	}()
 	log.Info("listening for DHCP", "addresses", l.addrs)
 	select {
@@ -322,7 +363,7 @@ func (s *Server) listen(ctx context.Context, log *slog.Logger, name string, ifi 
 		if !slices.Equal(fresh.addrs, l.addrs) || fresh.mtu != l.mtu {
 			l = fresh
 			p.link.Store(l)
-			s.setLink(name, l)
+			s.setLink(name, p, l)
 			s.warnLink(log, name, l)
 			log.Info("interface has changed", "addresses", l.addrs)
 		}
@@ -393,6 +434,13 @@ func (s *Server) read(ctx context.Context, port *port) {
 
 // answer is the goroutine that owns the leases.
 func (s *Server) answer(ctx context.Context) {
+	s.owner.Lock()
+	defer s.owner.Unlock()
+	s.alarm = time.AfterFunc(idleEvery, s.queue.nudge)
+	defer s.alarm.Stop()
+	if s.echo = s.openEchoes(ctx); s.echo != nil {
+		defer s.echo.Close()
+	}
 	var batch []*packet
 	for {
 		var ok bool
@@ -401,9 +449,20 @@ func (s *Server) answer(ctx context.Context) {
 		}
 		if next := s.next.Swap(nil); next != nil {
 			s.handler.configure(next.plan, next.own)
+			s.ports = next.ports
 		}
+		if alone := s.alone.Load(); alone != nil {
+			s.handler.alone = *alone
+		}
+		batch = s.probing(batch)
 		s.group(batch)
-		s.queue.put(batch)
+		s.queue.put(slices.DeleteFunc(batch, func(p *packet) bool { return p.parked }))
+		s.probeAhead()
+		select {
+		case job := <-s.jobs:
+			job()
+		default:
+		}
 	}
 }
 
@@ -414,21 +473,29 @@ func (s *Server) group(batch []*packet) {
 	for _, p := range batch {
 		s.one(now, p)
 	}
-	changes := s.handler.table.Pending()
-	if err := s.store.Write(changes); err != nil {
-		s.store.Publish(s.handler.table.Rollback())
-		s.counters.writeErrors.Add(1)
+	if err := s.commit(); err != nil {
 		s.counters.writeDropped.Add(uint64(len(s.waiting)))
 		s.limited(now, slog.LevelError, "leases cannot be written: new clients get no answer", keyErr, err)
 	} else {
-		s.store.Publish(changes)
-		s.handler.table.Commit()
 		for _, o := range s.waiting {
 			s.send(now, o)
 		}
 	}
 	clear(s.waiting)
 	s.waiting = s.waiting[:0]
+}
+
+// commit makes the pending changes of the table durable, or undoes them.
+func (s *Server) commit() error {
+	changes := s.handler.table.Pending()
+	if err := s.store.Write(changes); err != nil {
+		s.store.Publish(s.handler.table.Rollback())
+		s.counters.writeErrors.Add(1)
+		return err
+	}
+	s.store.Publish(changes)
+	s.handler.table.Commit()
+	return nil
 }
 
 // one answers a packet. A panic costs that packet and what it has changed.
@@ -449,13 +516,24 @@ func (s *Server) one(now time.Time, p *packet) {
 		}
 		return
 	}
-	s.counters.received[r.kind].Add(1)
+	if r.mac == s.client {
+		return // our own search for other servers, on a wire that two interfaces are on
+	}
+	if !p.parked {
+		s.counters.received[r.kind].Add(1)
+	}
+	p.parked = false
 	out := s.handler.handle(now, &r)
-	for _, n := range out.notes {
-		if n.text == noteDropped {
-			s.counters.optionsCut.Add(1)
-		}
-		s.limited(now, slog.LevelWarn, n.text, keyMAC, r.mac, keyIP, n.addr, keyIface, p.link.name)
+	s.notes(now, p.link.name, r.mac, out.notes)
+	if out.other.IsValid() {
+		s.noticed(p.link.name, probe.Server{ID: out.other})
+	}
+	if out.probe.IsValid() {
+		s.park(now, p, out.network, out.probe)
+		return
+	}
+	if out.unprobed {
+		s.counters.unprobed.Add(1)
 	}
 	if s.verbose() {
 		s.log.Debug("message", keyMAC, r.mac, keyIface, p.link.name, keyXID, fmt.Sprintf("%x", r.xid), "type", r.kind,
@@ -471,6 +549,21 @@ func (s *Server) one(now time.Time, p *packet) {
 		s.waiting = append(s.waiting, o)
 	default:
 		s.send(now, o)
+	}
+}
+
+// notes logs and counts what the administrator should know of.
+func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []note) {
+	for _, n := range notes {
+		args := []any{keyMAC, client, keyIP, n.addr, keyIface, iface}
+		switch n.text {
+		case noteDropped:
+			s.counters.optionsCut.Add(1)
+		case noteConflict:
+			s.counters.conflicts.Add(1)
+			args[1] = n.by
+		}
+		s.limited(now, slog.LevelWarn, n.text, args...)
 	}
 }
 

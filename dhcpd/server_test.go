@@ -83,9 +83,8 @@ func (s *heldStore) Write(changes []lease.Change) error {
 
 func office() Config {
 	return Config{
-		Authoritative: true,
 		Networks: []Network{{
-			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour,
+			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, Authoritative: AuthorityYes,
 			Ranges: []lease.Range{{First: netip.MustParseAddr("192.0.2.10"), Last: netip.MustParseAddr("192.0.2.99")}},
 		}},
 	}
@@ -115,6 +114,7 @@ func newTestServer(t testing.TB, c Config, log io.Writer) (*Server, *lease.Store
 	s.look = func(name string) (*net.Interface, *link, error) {
 		return &net.Interface{Index: 2, Name: name}, &link{name: name, mtu: 1500, addrs: testLink.addrs}, nil
 	}
+	s.openARP, s.openEcho, s.openSeeker = nil, nil, nil
 	return s, store
 }
 
@@ -539,6 +539,7 @@ func BenchmarkPipeline(b *testing.B) {
 			s.look = func(name string) (*net.Interface, *link, error) {
 				return &net.Interface{Index: 2, Name: name}, benchLink, nil
 			}
+			s.openARP, s.openEcho, s.openSeeker = nil, nil, nil
 			w := start(b, s)
 			client := 0
 			run := func(n int) {

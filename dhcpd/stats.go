@@ -18,6 +18,10 @@ type Stats struct {
 	SendErrors   uint64
 	WriteErrors  uint64 // groups of changes that could not be made durable
 	WriteDropped uint64 // replies that were not sent because of that
+	Probes       uint64 // times that a wire was asked who has an address
+	Conflicts    uint64 // addresses that somebody had without a lease
+	Unprobed     uint64 // addresses offered without the probe that they should have had
+	OtherServers uint64 // signs of other DHCP servers
 }
 
 // Messages counts by message type.
@@ -27,7 +31,8 @@ type Messages struct{ Discover, Offer, Request, Decline, Ack, Nak, Release, Info
 type counters struct {
 	received, sent [9]atomic.Uint64 // by message type
 	malformed, unanswered, optionsCut, panics,
-	sendErrors, writeErrors, writeDropped atomic.Uint64
+	sendErrors, writeErrors, writeDropped,
+	probes, conflicts, unprobed, otherServers atomic.Uint64
 }
 
 func (c *counters) stats() Stats {
@@ -41,6 +46,10 @@ func (c *counters) stats() Stats {
 		SendErrors:   c.sendErrors.Load(),
 		WriteErrors:  c.writeErrors.Load(),
 		WriteDropped: c.writeDropped.Load(),
+		Probes:       c.probes.Load(),
+		Conflicts:    c.conflicts.Load(),
+		Unprobed:     c.unprobed.Load(),
+		OtherServers: c.otherServers.Load(),
 	}
 }
 

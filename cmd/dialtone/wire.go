@@ -278,12 +278,13 @@ func (p phones) SettingServer(model string, server netip.Addr) (tftpServerName, 
 // dhcpConfig gives the DHCP server its part of a configuration. Reservations
 // come from host blocks and from phones with an address, alike.
 func dhcpConfig(cfg configuration) dhcpd.Config {
-	out := dhcpd.Config{Phones: phones{cfg.Set}, Authoritative: true}
+	out := dhcpd.Config{Phones: phones{cfg.Set}}
 	for _, n := range cfg.Networks {
 		network := dhcpd.Network{
 			Name: n.Name, Interface: n.Interface, Subnet: n.Subnet, Exclude: n.Exclude,
 			Routers: n.Routers, DNSServers: n.DNSServers, NTPServers: n.NTPServers,
 			Domain: n.Domain, LeaseTime: n.LeaseTime, Options: dhcpOptions(n.Options),
+			Authoritative: authority(n.Authoritative), Probe: n.Probe,
 			RapidCommit: n.RapidCommit, TrustRelayInfo: n.TrustRelayInfo, KnownOnly: n.KnownOnly,
 		}
 		if !n.DNSSet {
@@ -317,6 +318,17 @@ func dhcpConfig(cfg configuration) dhcpd.Config {
 		out.Classes = append(out.Classes, dhcpd.Class{Name: c.Name, Match: c.Match, Options: dhcpOptions(c.Options)})
 	}
 	return out
+}
+
+func authority(configured *bool) dhcpd.Authority {
+	switch {
+	case configured == nil:
+		return dhcpd.AuthorityAuto
+	case *configured:
+		return dhcpd.AuthorityYes
+	default:
+		return dhcpd.AuthorityNo
+	}
 }
 
 func dhcpOptions(options []config.Option) []dhcpd.Option {
