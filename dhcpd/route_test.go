@@ -29,7 +29,7 @@ func TestRoute(t *testing.T) {
 		{"relay with its own port", request{giaddr: relay, agent: agent{relayPort: true}, source: atPort(relay, 4000)}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 4000)}},
 		{"relay on another port that does not say so", request{giaddr: relay, source: atPort(relay, 4000)}, ack, given, none, destination{way: toRelay, addr: atPort(relay, 67)}},
 		{"NAK", request{}, nak, none, none, everyone},
-		{"NAK to a renewing client", request{ciaddr: client}, nak, none, none, everyone},
+		{"NAK to a renewing client", request{ciaddr: client}, nak, none, client, everyone},
 		{"renewal", request{}, ack, client, client, destination{way: toUnicast, addr: atPort(client, 68)}},
 		{"renewal with broadcast flag", request{flags: flagBcast}, ack, client, client, destination{way: toUnicast, addr: atPort(client, 68)}},
 		{"broadcast flag", request{flags: flagBcast, mac: testMAC}, offer, given, none, everyone},
