@@ -7,7 +7,7 @@ PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help build demo test check fuzz cross install clean packages
+.PHONY: help build demo test check fuzz bench-start cross install clean packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +35,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+bench-start: ## time from start to serving, and memory; as root
+	REQUIRE_NETNS=1 $(GO) test -run '^$$' -bench ColdStart -benchtime 20x ./test
 
 cross: ## the program for the machines that offices have, at dist/
 	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/dialtone-linux-amd64 ./cmd/dialtone

@@ -165,21 +165,34 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	return a, e, nil
 }
 
+// Preview is a request that nobody made.
+type Preview struct {
+	Path    string     // may carry a query
+	Who     mac.Addr   // the phone that would ask; zero where it does not matter
+	Model   string     // which the phone would turn out to be, where the configuration does not say
+	Version string     // of its firmware, as its User-Agent would say; "" for none
+	Local   netip.Addr // the address that it would reach
+	Reveal  bool       // show secrets instead of masking them
+}
+
 // Render gives the bytes that Open would send, less the guard: for a person at
-// the appliance. The path may carry a query. Secrets are masked unless reveal is
-// set. who is the phone that asks; zero where it does not matter.
-func (d *Desk) Render(path string, who mac.Addr, local netip.Addr, reveal bool) (*Answer, error) {
-	path, query, _ := strings.Cut(path, "?")
+// the appliance.
+func (d *Desk) Render(v Preview) (*Answer, error) {
+	path, query, _ := strings.Cut(v.Path, "?")
 	p, err := parse(path, query)
 	if err != nil {
 		return nil, err
 	}
+	who := v.Who
 	if who.IsZero() {
 		who = p.MAC
 	}
 	set := d.set()
-	q := profiles.Request{Path: p, MAC: who, Model: firstOf(p.Model, configuredModel(set, who)), Reveal: reveal}
-	a, _, err := d.answer(set, q, local.Unmap())
+	q := profiles.Request{
+		Path: p, MAC: who, Model: firstOf(p.Model, v.Model, configuredModel(set, who)),
+		Version: v.Version, Reveal: v.Reveal,
+	}
+	a, _, err := d.answer(set, q, v.Local.Unmap())
 	return a, err
 }
 

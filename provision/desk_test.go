@@ -367,7 +367,7 @@ func TestRender(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		shown, err := d.Render(path, reception, local, true)
+		shown, err := d.Render(Preview{Path: path, Who: reception, Local: local, Reveal: true})
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
@@ -379,14 +379,14 @@ func TestRender(t *testing.T) {
 			t.Errorf("%s (-wire +shown):\n%s", path, diff)
 		}
 	}
-	masked, err := d.Render("/snomD785/000413922D24.xml", mac.Addr{}, local, false)
+	masked, err := d.Render(Preview{Path: "/snomD785/000413922D24.xml", Local: local})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if body := read(t, masked); strings.Contains(body, secretOf(t)) {
 		t.Errorf("the password is shown in %s", body)
 	}
-	if _, err := d.Render("/nothing", reception, local, true); !strings.HasPrefix(refused(err), "404 ") {
+	if _, err := d.Render(Preview{Path: "/nothing", Who: reception, Local: local}); !strings.HasPrefix(refused(err), "404 ") {
 		t.Errorf("Render of an unknown path: %v", err)
 	}
 }

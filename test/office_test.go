@@ -164,9 +164,10 @@ func opened(t testing.TB, name string, more map[string]string) *office {
 }
 
 // render gives what the program says that a phone would be served.
-func (o *office) render(t testing.TB, who, path string) []byte {
+func (o *office) render(t testing.TB, who, path string, more ...string) []byte {
 	t.Helper()
-	r := o.host.Run(t, built(t), "render", "--reveal", "--config", o.config, who, path)
+	args := append([]string{"render", "--reveal", "--config", o.config, who, path}, more...)
+	r := o.host.Run(t, built(t), args...)
 	if r.Status != 0 {
 		t.Fatalf("rendering %s for %s: exit status %d\n%s", path, who, r.Status, r.Stderr)
 	}
@@ -183,11 +184,12 @@ func (o *office) leased(t testing.TB, phone mac.Addr, model string) (*netnstest.
 }
 
 // curl fetches a URL and gives its status and body.
-func curl(t testing.TB, h *netnstest.Host, url string) (status string, body []byte) {
+func curl(t testing.TB, h *netnstest.Host, url string, more ...string) (status string, body []byte) {
 	t.Helper()
 	netnstest.NeedProgram(t, "curl")
 	file := filepath.Join(t.TempDir(), "body")
-	r := h.Run(t, "curl", "--silent", "--show-error", "--path-as-is", "--max-time", "60", "--output", file, "--write-out", "%{http_code}", url)
+	args := append([]string{"--silent", "--show-error", "--path-as-is", "--max-time", "60", "--output", file, "--write-out", "%{http_code}"}, more...)
+	r := h.Run(t, "curl", append(args, url)...)
 	if r.Status != 0 {
 		t.Fatalf("curl %s: exit status %d\n%s", url, r.Status, r.Stderr)
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -173,6 +174,15 @@ func TestTextPhone(t *testing.T) {
 	}
 	if len(text.Settings) < 15 {
 		t.Errorf("only %d settings", len(text.Settings))
+	}
+
+	phone, _ := o.leased(t, anna, "snom320")
+	for _, path := range []string{"/snom320.htm", "/snom320-000413231A02.htm", "/snom320-firmware.htm"} {
+		status, got := curl(t, phone, "http://"+server+path, "--user-agent", "Mozilla/4.0 (compatible; snom320-SIP 6.5.20; snom320 jffs2 v3.36; snom320 linux 3.38)")
+		if status != "200" || bytes.HasPrefix(got, []byte("<?xml")) {
+			t.Errorf("%s: status %s\n%s", path, status, got)
+		}
+		checkServed(t, path, got, o.render(t, anna.Hex(), path, "--model", "snom320", "--firmware-version", "6.5.20"))
 	}
 }
 

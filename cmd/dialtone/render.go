@@ -17,6 +17,8 @@ type renderCmd struct {
 	Server string `placeholder:"ADDRESS" help:"Address that the phone reaches this appliance by, when it can't be found out."`
 	Model  string `help:"Model of a phone whose block names none."`
 
+	FirmwareVersion string `placeholder:"VERSION" help:"Firmware that the phone runs, as its User-Agent would say: before 7 it is given plain text, and one that runs its target is given none."`
+
 	Who  string `arg:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
 	Path string `arg:"" optional:"" help:"What it asks for (/snomD785.htm); left out: every document that it gets."`
 }
@@ -45,15 +47,18 @@ func (c *renderCmd) Run(a *app) error {
 		return err
 	}
 	desk := newDesk(func() *configuration { return &cfg }, nil, a.Log)
+	view := provision.Preview{Who: who, Model: model, Version: c.FirmwareVersion, Local: local, Reveal: c.Reveal}
 	if c.Path != "" {
-		return render(a.Stdout, desk, c.Path, who, local, c.Reveal)
+		view.Path = c.Path
+		return render(a.Stdout, desk, view)
 	}
 	for i, p := range documents(who, model) {
 		if i > 0 {
 			fmt.Fprintln(a.Stdout)
 		}
 		fmt.Fprintf(a.Stdout, "-- %s --\n", p)
-		err := render(a.Stdout, desk, p, who, local, c.Reveal)
+		view.Path = p
+		err := render(a.Stdout, desk, view)
 		if refusal, ok := errors.AsType[*provision.Refusal](err); ok {
 			fmt.Fprintf(a.Stdout, "(%d: %s)\n", refusal.Status, refusal.Reason)
 		} else if err != nil {
@@ -122,8 +127,8 @@ func documents(who mac.Addr, model string) []string {
 	return paths
 }
 
-func render(w io.Writer, desk *provision.Desk, path string, who mac.Addr, local netip.Addr, reveal bool) error {
-	answer, err := desk.Render(path, who, local, reveal)
+func render(w io.Writer, desk *provision.Desk, view provision.Preview) error {
+	answer, err := desk.Render(view)
 	if err != nil {
 		return err
 	}
