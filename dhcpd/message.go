@@ -57,6 +57,9 @@ const (
 	subSourcePort     = 19 // RFC 8357
 )
 
+// maxVendorClass is as much of option 60 as is kept, in octets.
+const maxVendorClass = 64
+
 // Where things are in a message (RFC 2131 section 2).
 const (
 	offFlags   = 10
@@ -108,7 +111,7 @@ type request struct {
 	maxSize         uint16     // 57, 0 where not sent
 	params          []byte     // 55
 	clientID        string     // 61
-	vendorClass     string     // 60, not more than 64 octets
+	vendorClass     string     // 60, not more than maxVendorClass octets
 	hostName        string     // 12 or 81, one label or ""
 	fqdn            []byte     // 81, nil where not sent or not to be answered
 	rapidCommit     bool       // 80
@@ -240,7 +243,7 @@ func (r *request) read(o *options) error {
 	}
 	r.params = o[optParameters]
 	r.clientID = string(o[optClientID])
-	r.vendorClass = string(o[optVendorClass][:min(len(o[optVendorClass]), 64)])
+	r.vendorClass = string(o[optVendorClass][:min(len(o[optVendorClass]), maxVendorClass)])
 	if r.hostName = fqdnLabel(o[optClientFQDN]); r.hostName == "" {
 		r.hostName = hostLabel(o[optHostName])
 	}

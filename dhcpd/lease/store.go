@@ -30,7 +30,8 @@ type Store struct {
 
 // Open prepares the store in a database that the caller opened and closes. now
 // is the clock by which the View knows active leases. A database that has
-// leases of a version other than this program's is refused and left as it is.
+// leases of a version other than this program's is refused and left as it is. One
+// that was opened read-only serves Load alone.
 func Open(db *bbolt.DB, now func() time.Time) (*Store, error) {
 	known := false
 	err := db.View(func(tx *bbolt.Tx) error {
@@ -45,7 +46,7 @@ func Open(db *bbolt.DB, now func() time.Time) (*Store, error) {
 		}
 		return nil
 	})
-	if err == nil && !known {
+	if err == nil && !known && !db.IsReadOnly() {
 		err = db.Update(func(tx *bbolt.Tx) error {
 			meta, err := tx.CreateBucketIfNotExists(metaBucket)
 			if err != nil {
@@ -73,7 +74,11 @@ func (s *Store) Load(now time.Time) ([]Lease, error) {
 	var leases []Lease
 	var bad []error
 	err := s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(leaseBucket).ForEach(func(k, v []byte) error {
+		b := tx.Bucket(leaseBucket)
+		if b == nil {
+			return nil // new, and opened read-only
+		}
+		return b.ForEach(func(k, v []byte) error {
 			addr, ok := netip.AddrFromSlice(k)
 			if !ok || !addr.Is4() {
 				bad = append(bad, fmt.Errorf("record of %x, which is no address", k))

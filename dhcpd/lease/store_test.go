@@ -82,6 +82,43 @@ func TestRecordFormat(t *testing.T) {
 	}
 }
 
+// TestStoreReadOnly reads a database that nothing may be written to, also a new
+// one.
+func TestStoreReadOnly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "dialtone.db")
+	check := func(want []Lease) {
+		t.Helper()
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		s, err := Open(db, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Load(start)
+		if diff := cmp.Diff(want, got, byValue); err != nil || diff != "" {
+			t.Errorf("%v, leases (-want +got):\n%s", err, diff)
+		}
+	}
+	openDB(t, path).Close()
+	check(nil)
+	db := openDB(t, path)
+	s, err := Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := testLease("192.0.2.10", 1)
+	if err := s.Write([]Change{{After: &l, Write: true}}); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	l.Expiry = l.Recorded
+	check([]Lease{l})
+}
+
 func TestStoreRefusesAnotherVersion(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "dialtone.db")

@@ -275,9 +275,19 @@ func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
 	return e.dirty
 }
 
-// Release ends the lease of an address, if it is leased.
+// Adopt puts a lease, an ended one or a declined address where it was under
+// another server. The caller has seen to it that nobody else is there, and that
+// its client is nowhere else.
+func (t *Table) Adopt(network int, l Lease) {
+	p := t.pools[network]
+	e := t.touch(p, l.Addr, l.Expiry)
+	p.forget(e)
+	t.change(e, &l, true)
+}
+
+// Release ends the lease of an address, or its quarantine, if it has one.
 func (t *Table) Release(a netip.Addr, now time.Time) {
-	if e := t.entries[a]; e != nil && e.lease != nil && e.lease.State == Leased && e.pool != nil {
+	if e := t.entries[a]; e != nil && e.lease != nil && e.lease.State != Released && e.pool != nil {
 		t.release(e, now)
 	}
 }

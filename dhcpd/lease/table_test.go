@@ -117,9 +117,25 @@ func TestTableAgainstModel(t *testing.T) {
 			"release": func(t *rapid.T) {
 				a := anAddr(t)
 				table.Release(a, now)
-				if e := want[a]; e.state == Leased {
+				if e := want[a]; e.state == Leased || e.state == Declined {
 					e.release(now)
 				}
+			},
+			"adopt": func(t *rapid.T) {
+				a, k := anAddr(t), aKey(t)
+				if last := table.Binding(0, k); !want[a].freeFor(k, now) || last != nil && last.Addr != a {
+					t.Skip()
+				}
+				l := Lease{
+					Addr: a, MAC: k.MAC, Start: now, State: rapid.SampledFrom([]State{Leased, Released}).Draw(t, "state"),
+					Expiry: now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute),
+				}
+				if l.State == Released && l.Expiry.After(now) {
+					l.Expiry = now
+				}
+				table.Adopt(0, l)
+				want[a].offered, want[a].until = Key{}, time.Time{}
+				want[a].state, want[a].holder, want[a].expiry = l.State, k, l.Expiry
 			},
 			"decline": func(t *rapid.T) {
 				a, k := anAddr(t), aKey(t)

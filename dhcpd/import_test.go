@@ -1,0 +1,315 @@
+package dhcpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"dialtone/dhcpd/lease"
+	"dialtone/internal/mac"
+)
+
+// importOffice leases .10 to .99 but .50, and .5 to client 5.
+func importOffice() Config {
+	c := office()
+	c.Networks[0].Exclude = []netip.Addr{netip.MustParseAddr("192.0.2.50")}
+	c.Networks[0].Routers = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	c.Networks[0].Hosts = []Host{{MAC: testClient(5), Address: netip.MustParseAddr("192.0.2.5")}}
+	return c
+}
+
+// foreign is another server's lease of a client: since and for so long.
+func foreign(now time.Time, client int, last byte, state lease.State, since, rest time.Duration) lease.Lease {
+	return lease.Lease{
+		Addr: netip.AddrFrom4([4]byte{192, 0, 2, last}), MAC: testClient(client), State: state,
+		Start: now.Add(-since), Expiry: now.Add(rest),
+	}
+}
+
+// shown gives the verdicts a line each.
+func shown(leases []lease.Lease, verdicts []Verdict) string {
+	var b strings.Builder
+	for i, v := range verdicts {
+		what := [...]string{Imported: "imported", Unchanged: "unchanged", LeftOut: ""}[v.Outcome]
+		fmt.Fprintf(&b, "%v %s%s\n", leases[i].Addr, what, v.Reason)
+	}
+	return b.String()
+}
+
+func TestImport(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	const leased, ended, declined = lease.Leased, lease.Released, lease.Declined
+	unknownStart := foreign(now, 1, 10, leased, 0, time.Hour)
+	unknownStart.Start = time.Time{}
+	endless := foreign(now, 1, 10, leased, time.Hour, 0)
+	endless.Expiry = time.Time{}
+	byID := foreign(now, 1, 10, leased, time.Hour, 2*time.Hour)
+	byID.ClientID = "\x01id"
+	elsewhere := foreign(now, 1, 10, leased, time.Hour, time.Hour)
+	elsewhere.Addr = netip.MustParseAddr("198.51.100.10")
+	for _, c := range []struct {
+		name         string
+		ours, theirs []lease.Lease
+		want         string
+	}{
+		{
+			"active", nil,
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Hour), foreign(now, 2, 11, leased, time.Hour, time.Hour)},
+			"192.0.2.10 imported\n192.0.2.11 imported\n",
+		},
+		{"start unknown", nil, []lease.Lease{unknownStart}, "192.0.2.10 imported\n"},
+		{"without end", nil, []lease.Lease{endless}, "192.0.2.10 imported\n"},
+		{"not ours to give", nil, []lease.Lease{
+			elsewhere,
+			foreign(now, 2, 50, leased, time.Hour, time.Hour),
+			foreign(now, 3, 100, leased, time.Hour, time.Hour),
+			foreign(now, 4, 5, leased, time.Hour, time.Hour),
+			foreign(now, 6, 1, leased, time.Hour, time.Hour),
+		}, "198.51.100.10 lies in no network\n" +
+			"192.0.2.50 is excluded\n" +
+			"192.0.2.100 is outside of the ranges of network office\n" +
+			"192.0.2.5 is reserved for 00:00:5e:00:53:05\n" +
+			"192.0.2.1 is a router's\n"},
+		{"reserved for the client", nil, []lease.Lease{foreign(now, 5, 5, leased, time.Hour, time.Hour)}, "192.0.2.5 imported\n"},
+		{
+			"another has it here",
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Minute)},
+			[]lease.Lease{foreign(now, 2, 10, leased, 0, 24*time.Hour)},
+			"192.0.2.10 is leased to 00:00:5e:00:53:01 until 2026-03-01T08:01:00Z\n",
+		},
+		{
+			"another had it here since",
+			[]lease.Lease{foreign(now, 1, 10, ended, time.Minute, -time.Second)},
+			[]lease.Lease{foreign(now, 2, 10, leased, time.Hour, time.Hour)},
+			"192.0.2.10 was leased to 00:00:5e:00:53:01 here since, until 2026-03-01T07:59:59Z\n",
+		},
+		{
+			"another had it here before",
+			[]lease.Lease{foreign(now, 1, 10, ended, 2*time.Hour, -time.Hour)},
+			[]lease.Lease{foreign(now, 2, 10, leased, time.Minute, time.Hour)},
+			"192.0.2.10 imported\n",
+		},
+		{
+			"its client is elsewhere here",
+			[]lease.Lease{foreign(now, 1, 11, leased, time.Hour, time.Minute)},
+			[]lease.Lease{foreign(now, 1, 10, leased, 0, 24*time.Hour)},
+			"192.0.2.10 is of a client that has 192.0.2.11 here\n",
+		},
+		{
+			"its client was elsewhere here",
+			[]lease.Lease{foreign(now, 1, 11, ended, 2*time.Hour, -time.Hour)},
+			[]lease.Lease{foreign(now, 1, 10, leased, 0, 24*time.Hour)},
+			"192.0.2.10 imported\n",
+		},
+		{"two of one client", nil, []lease.Lease{
+			foreign(now, 1, 10, leased, time.Hour, time.Hour),
+			foreign(now, 1, 11, leased, time.Hour, 2*time.Hour),
+			foreign(now, 1, 12, ended, time.Hour, -time.Hour),
+		}, "192.0.2.10 is of a client that has 192.0.2.11 for longer\n192.0.2.11 imported\n192.0.2.12 is of a client that has 192.0.2.11 for longer\n"},
+		{
+			"longer than ours",
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Minute)},
+			[]lease.Lease{foreign(now, 1, 10, leased, 0, time.Hour)},
+			"192.0.2.10 imported\n",
+		},
+		{
+			"not longer than ours",
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Hour)},
+			[]lease.Lease{foreign(now, 1, 10, leased, 0, time.Minute)},
+			"192.0.2.10 unchanged\n",
+		},
+		{
+			"ours knows the client identifier",
+			[]lease.Lease{byID},
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Hour)},
+			"192.0.2.10 unchanged\n",
+		},
+		{"ended", nil, []lease.Lease{
+			foreign(now, 1, 10, ended, 2*time.Hour, -time.Hour),
+			foreign(now, 2, 11, ended, 2*time.Hour, time.Hour),
+			foreign(now, 3, 12, leased, 2*time.Hour, -time.Hour),
+		}, "192.0.2.10 imported\n192.0.2.11 imported\n192.0.2.12 imported\n"},
+		{
+			"declined", nil,
+			[]lease.Lease{foreign(now, 1, 10, declined, 2*time.Hour, time.Hour), foreign(now, 2, 11, declined, 2*time.Hour, -time.Hour), foreign(now, 3, 12, declined, time.Hour, 2400*time.Hour)},
+			"192.0.2.10 imported\n192.0.2.11 was in use by an unknown device, until 2026-03-01T07:00:00Z\n192.0.2.12 imported\n",
+		},
+		{
+			"declined there, leased here",
+			[]lease.Lease{foreign(now, 1, 10, leased, time.Hour, time.Hour)},
+			[]lease.Lease{foreign(now, 2, 10, declined, time.Hour, time.Hour)},
+			"192.0.2.10 is leased to 00:00:5e:00:53:01 until 2026-03-01T09:00:00Z\n",
+		},
+		{
+			"declined here, leased there",
+			[]lease.Lease{foreign(now, 1, 10, declined, time.Hour, time.Hour)},
+			[]lease.Lease{foreign(now, 2, 10, leased, time.Hour, time.Hour)},
+			"192.0.2.10 is in use by an unknown device, and kept from everyone until 2026-03-01T09:00:00Z\n",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, store := newTestServer(t, importOffice(), io.Discard)
+			s.now = func() time.Time { return now }
+			if _, err := s.Import(t.Context(), c.ours, false); err != nil {
+				t.Fatal(err)
+			}
+			before := store.View().Snapshot()
+			run := func(dry bool) string {
+				t.Helper()
+				verdicts, err := s.Import(t.Context(), c.theirs, dry)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return shown(c.theirs, verdicts)
+			}
+			if diff := cmp.Diff(c.want, run(true)); diff != "" {
+				t.Errorf("dry (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, store.View().Snapshot(), byText); diff != "" {
+				t.Errorf("a dry import changed something (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.want, run(false)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			after := store.View().Snapshot()
+			now := now.Add(time.Second)
+			s.now = func() time.Time { return now }
+			if again := run(false); strings.Contains(again, "imported") {
+				t.Errorf("a second import changes something:\n%s", again)
+			}
+			onDisk, err := store.Load(now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(after, onDisk, byText, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("on the disk (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// byText compares what leases show of themselves: their times are of one
+// second, the zones are not.
+var byText = cmp.Transformer("text", func(l lease.Lease) string {
+	return fmt.Sprint(l.Addr, l.MAC, l.State, l.ClientID, l.HostName, l.VendorClass, l.Start.UTC(), l.Recorded.UTC())
+})
+
+// TestImportIsFit holds what is kept to what a client's own words become.
+func TestImportIsFit(t *testing.T) {
+	t.Parallel()
+	s, store := newTestServer(t, importOffice(), io.Discard)
+	now := time.Now()
+	l := foreign(now, 1, 10, lease.Leased, -time.Hour, 9000*time.Hour)
+	l.HostName, l.VendorClass = "Front_Desk.office.example", strings.Repeat("x", 255)
+	if _, err := s.Import(t.Context(), []lease.Lease{l}, false); err != nil {
+		t.Fatal(err)
+	}
+	got := store.View().Snapshot()[0]
+	if got.HostName != "front-desk" || len(got.VendorClass) != maxVendorClass || got.Start.After(time.Now()) || got.Expiry.After(time.Now().Add(importTime)) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestImportWhileServing takes leases over between two groups of packets: they
+// are on the disk before the answer, and a client renews what it had.
+func TestImportWhileServing(t *testing.T) {
+	t.Parallel()
+	s, store := newTestServer(t, importOffice(), io.Discard)
+	held := &heldStore{store, make(chan chan error)}
+	s.store = held
+	w := start(t, s)
+	now := time.Now()
+	theirs := []lease.Lease{foreign(now, 1, 77, lease.Leased, time.Hour, time.Hour)}
+	type answer struct {
+		verdicts []Verdict
+		err      error
+	}
+	imported := make(chan answer)
+	do := func(ctx context.Context) {
+		v, err := s.Import(ctx, theirs, false)
+		imported <- answer{v, err}
+	}
+
+	go do(t.Context())
+	(<-held.writes) <- errors.New("no space left on device")
+	if a := <-imported; a.err == nil || !strings.HasPrefix(a.err.Error(), "importing leases: ") {
+		t.Errorf("error: %v", a.err)
+	}
+	if len(store.View().Snapshot()) != 0 {
+		t.Error("a lease is seen that was not written")
+	}
+
+	go do(t.Context())
+	result := <-held.writes
+	select {
+	case <-imported:
+		t.Error("the answer came before the write had ended")
+	default:
+	}
+	// Whoever does not wait for its answer is not waited for.
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	go do(gone)
+	if a := <-imported; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("error: %v", a.err)
+	}
+	result <- nil
+	if a := <-imported; a.err != nil || a.verdicts[0].Outcome != Imported {
+		t.Errorf("%+v", a)
+	}
+	if _, ok := store.View().Lease(testClient(1)); !ok {
+		t.Error("the lease is not seen")
+	}
+
+	w.in <- from(1, dhcpv4.MessageTypeDiscover)
+	r := w.next(t)
+	if got := netip.AddrFrom4([4]byte(r.payload[offYIAddr:])); r.kind() != dhcpv4.MessageTypeOffer || got != theirs[0].Addr {
+		t.Errorf("%v of %v", r.kind(), got)
+	}
+}
+
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	s, store := newTestServer(t, importOffice(), io.Discard)
+	now := time.Now()
+	theirs := []lease.Lease{
+		foreign(now, 1, 10, lease.Leased, time.Hour, time.Hour),
+		foreign(now, 2, 11, lease.Declined, time.Hour, time.Hour),
+		foreign(now, 3, 12, lease.Released, time.Hour, -time.Hour),
+	}
+	if _, err := s.Import(t.Context(), theirs, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		l    int
+		m    mac.Addr
+		want bool
+	}{
+		{0, testClient(2), false}, // another's by now
+		{0, testClient(1), true},
+		{0, testClient(1), false}, // over already
+		{1, testClient(2), true},
+		{2, testClient(3), false},
+	} {
+		got, err := s.Release(t.Context(), theirs[c.l].Addr, c.m)
+		if err != nil || got != c.want {
+			t.Errorf("%v of %v: %v, %v", theirs[c.l].Addr, c.m, got, err)
+		}
+	}
+	for _, l := range store.View().Snapshot() {
+		if l.State != lease.Released {
+			t.Errorf("%v is %v", l.Addr, l.State)
+		}
+	}
+}
