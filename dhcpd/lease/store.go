@@ -186,8 +186,9 @@ func decode(addr netip.Addr, b []byte) (Lease, error) {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
 			return Lease{}, errors.New("ends within a text")
 		}
-		*s = string(b[1 : 1+b[0]])
-		b = b[1+b[0]:]
+		end := 1 + int(b[0]) // 256 at most, which is no byte
+		*s = string(b[1:end])
+		b = b[end:]
 	}
 	if len(b) != 0 {
 		return Lease{}, fmt.Errorf("%d octets too many", len(b))

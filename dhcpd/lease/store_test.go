@@ -200,6 +200,8 @@ func TestBadRecord(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	l := testLease("192.0.2.10", 1)
 	f.Add(encode(&l))
+	l.ClientID, l.VendorClass = strings.Repeat("\xff", 255), strings.Repeat("v", 64)
+	f.Add(encode(&l))
 	f.Add(encode(&Lease{State: Released, Start: start, Recorded: start}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := decode(netip.MustParseAddr("192.0.2.10"), b)
