@@ -108,12 +108,14 @@ func (o *others) ask(iface string, done bool) {
 	o.asked[iface] = done
 }
 
-// alone gives the interfaces on whose wire there is no other server.
+// alone gives for each interface whether no other server is on its wire; where
+// it is not known yet, nothing.
 func (o *others) alone(now time.Time) map[string]bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forget(now)
 	alone := maps.Clone(o.asked)
+	maps.DeleteFunc(alone, func(_ string, asked bool) bool { return !asked })
 	for key := range o.seen {
 		alone[key.iface] = false
 	}
@@ -217,7 +219,7 @@ func (s *Server) noticed(iface string, found probe.Server) {
 	now := s.now()
 	other, fresh, tell := s.others.noticed(now, iface, found)
 	if tell {
-		s.log.Warn(`another DHCP server is on the wire: authoritative = "auto" is off while it is there`, keyIface, iface, keyIP, other.Server, keyMAC, other.MAC)
+		s.log.Warn("another DHCP server answers", keyIface, iface, keyIP, other.Server, keyMAC, other.MAC)
 	}
 	if fresh {
 		s.judge()
@@ -238,19 +240,26 @@ func (s *Server) isOwn(a netip.Addr) bool {
 	return false
 }
 
-// judge tells the handler where no other server is, and the log when this has
-// changed for a network.
+// judge tells the handler where no other server is, and the log what follows
+// for a network that leaves it to that.
 func (s *Server) judge() {
 	s.judging.Lock()
 	defer s.judging.Unlock()
 	alone := s.others.alone(s.now())
-	before := s.alone.Swap(&alone)
+	s.alone.Store(&alone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range s.plan.networks {
-		was := before != nil && (*before)[n.Interface]
-		if is := alone[n.Interface]; n.Authoritative == AuthorityAuto && is != was {
-			s.log.Info("authoritative", "on", is, keyIface, n.Interface, "network", n.Name)
+		is, known := alone[n.Interface]
+		was, told := s.told[n.Name]
+		if n.Authoritative != AuthorityAuto || !known || told && is == was {
+			continue
+		}
+		s.told[n.Name] = is
+		if is {
+			s.log.Info("authoritative: no other DHCP server is on the wire", keyIface, n.Interface, "network", n.Name)
+		} else {
+			s.log.Warn("not authoritative: another DHCP server is on the wire", keyIface, n.Interface, "network", n.Name)
 		}
 	}
 }

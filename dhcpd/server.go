@@ -88,6 +88,7 @@ type Server struct {
 	answers answers
 	others  *others
 	judging sync.Mutex
+	told    map[string]bool // what the log has of networks; held by judging
 	alone   atomic.Pointer[map[string]bool]
 	client  mac.Addr // as which other servers are looked for
 
@@ -151,7 +152,7 @@ func New(c Config, store *lease.Store, log *slog.Logger, now func() time.Time) (
 		handler: handler{table: lease.NewTable(leases)},
 		limiter: limiter{},
 		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
-		others: newOthers(), client: probe.RandomMAC(), checks: newChecks(),
+		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(),
 	}
 	s.checks.reaches = s.reaches
 	s.handler.known = s.checks

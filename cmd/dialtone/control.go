@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"dialtone/internal/mac"
 )
 
 // controlSocket is the file below the state folder by which commands reach
@@ -28,6 +30,19 @@ type status struct {
 	Config   string            `json:"config"`
 	Reload   string            `json:"reload,omitempty"` // what came of the last one
 	Networks map[string]string `json:"networks"`         // the service's own address in each
+	// OtherServers are the DHCP servers that were noticed within the last
+	// minutes.
+	OtherServers []otherServer `json:"other_servers"`
+}
+
+// otherServer is a DHCP server on our wire that is not this service.
+type otherServer struct {
+	Interface string     `json:"interface"`
+	Server    netip.Addr `json:"server"`
+	MAC       *mac.Addr  `json:"mac,omitempty"`    // where it was heard itself
+	Offered   netip.Addr `json:"offered,omitzero"` // to us, when it was asked
+	FirstSeen time.Time  `json:"first_seen"`
+	LastSeen  time.Time  `json:"last_seen"`
 }
 
 // reloaded is what came of a reload.

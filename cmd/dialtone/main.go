@@ -22,6 +22,7 @@ type commandLine struct {
 	Fmt      fmtCmd      `cmd:"" help:"Rewrite configuration files in the usual layout."`
 	Render   renderCmd   `cmd:"" help:"Print the bytes that a phone would be served."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
+	Probe    probeCmd    `cmd:"" help:"Show which DHCP servers answer on a wire."`
 	Simulate simulateCmd `cmd:"" help:"Be a phone: lease an address, fetch everything, say what it would be set to."`
 	Demo     demoCmd     `cmd:"" help:"Watch three simulated phones boot, in a network of its own."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`

@@ -241,13 +241,22 @@ func needsRestart(old, now *config.Config) string {
 
 // status says what the service is at the moment.
 func (a *appliance) status() status {
-	s := status{Version: versionText(), PID: os.Getpid(), Started: a.started, Config: a.path, Networks: map[string]string{}}
+	s := status{Version: versionText(), PID: os.Getpid(), Started: a.started, Config: a.path, Networks: map[string]string{}, OtherServers: []otherServer{}}
 	if last := a.lastReload.Load(); last != nil {
 		s.Reload = *last
 	}
 	for _, n := range a.current.Load().Networks {
 		if addr, ok := interfaceAddress(n.Interface, n.Subnet); ok {
 			s.Networks[n.Name] = addr.String()
+		}
+	}
+	if a.dhcp != nil {
+		for _, o := range a.dhcp.Others() {
+			other := otherServer{Interface: o.Interface, Server: o.Server, Offered: o.Offered, FirstSeen: o.First, LastSeen: o.Last}
+			if !o.MAC.IsZero() {
+				other.MAC = &o.MAC
+			}
+			s.OtherServers = append(s.OtherServers, other)
 		}
 	}
 	return s

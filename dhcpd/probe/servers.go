@@ -31,6 +31,10 @@ type Server struct {
 // Servers finds the DHCP servers of one wire. Discover and Receive may run
 // beside each other.
 type Servers struct {
+	// Class, where not empty, is the vendor class (option 60) that Discover says:
+	// servers answer some differently. Not more than 255 octets.
+	Class string
+
 	conn *packet.Conn
 	from mac.Addr // of the interface
 	// client is who we say that we are: one hardware address for as long as
@@ -74,7 +78,7 @@ func OpenServers(ifi *net.Interface, client mac.Addr) (*Servers, error) {
 
 // Discover sends a DHCPDISCOVER that asks for a broadcast answer.
 func (s *Servers) Discover() error {
-	_, err := s.conn.WriteTo(discoverFrame(s.from, s.client), &packet.Addr{HardwareAddr: broadcast})
+	_, err := s.conn.WriteTo(discoverFrame(s.from, s.client, s.Class), &packet.Addr{HardwareAddr: broadcast})
 	return err
 }
 
@@ -113,14 +117,17 @@ const (
 // discoverFrame is a DHCPDISCOVER from 0.0.0.0 with the broadcast flag set. The
 // frame comes from the interface's own address, since switches that guard their
 // ports take no other; the client is in chaddr.
-func discoverFrame(from, client mac.Addr) []byte {
+func discoverFrame(from, client mac.Addr, class string) []byte {
 	options := []byte{
 		0x63, 0x82, 0x53, 0x63,
 		53, 1, 1, // DISCOVER
 		55, 6, 1, 3, 51, 54, 66, 67,
-		255,
 	}
-	const payload = 300 // RFC 951: old relays drop less
+	if class != "" {
+		options = append(append(options, 60, byte(len(class))), class...)
+	}
+	options = append(options, 255)
+	payload := max(300, bootpLen+len(options)) // RFC 951: old relays drop less
 	b := make([]byte, etherLen+ipLen+udpLen+payload)
 	copy(b, broadcast)
 	copy(b[6:], from[:])
@@ -128,7 +135,7 @@ func discoverFrame(from, client mac.Addr) []byte {
 
 	ip := b[etherLen:]
 	ip[0] = 4<<4 | ipLen/4
-	binary.BigEndian.PutUint16(ip[2:], ipLen+udpLen+payload)
+	binary.BigEndian.PutUint16(ip[2:], uint16(ipLen+udpLen+payload))
 	ip[8], ip[9] = 64, protocolUDP
 	copy(ip[16:], []byte{255, 255, 255, 255})
 	var sum uint32
@@ -143,7 +150,7 @@ func discoverFrame(from, client mac.Addr) []byte {
 	udp := ip[ipLen:] // its checksum is left at 0, which is none (RFC 768)
 	binary.BigEndian.PutUint16(udp[0:], clientPort)
 	binary.BigEndian.PutUint16(udp[2:], serverPort)
-	binary.BigEndian.PutUint16(udp[4:], udpLen+payload)
+	binary.BigEndian.PutUint16(udp[4:], uint16(udpLen+payload))
 
 	m := udp[udpLen:]
 	m[0], m[1], m[2] = 1, 1, 6
