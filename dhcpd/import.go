@@ -21,16 +21,16 @@ const (
 	importTime = 365 * 24 * time.Hour
 )
 
-// Outcome is what becomes of a lease that is imported.
-type Outcome uint8
+// Outcome is what becomes of a lease that is imported, as a word for people.
+type Outcome string
 
 const (
 	// Imported says that the lease is ours now, and durable.
-	Imported Outcome = iota + 1
+	Imported Outcome = "imported"
 	// Unchanged says that we know of it, or of a longer one of the same client.
-	Unchanged
+	Unchanged Outcome = "unchanged"
 	// LeftOut says that it cannot be ours.
-	LeftOut
+	LeftOut Outcome = "left out"
 )
 
 // Verdict is an outcome and, where the lease was left out, its reason: a phrase

@@ -39,10 +39,16 @@ func foreign(now time.Time, client int, last byte, state lease.State, since, res
 func shown(leases []lease.Lease, verdicts []Verdict) string {
 	var b strings.Builder
 	for i, v := range verdicts {
-		what := [...]string{Imported: "imported", Unchanged: "unchanged", LeftOut: ""}[v.Outcome]
-		fmt.Fprintf(&b, "%v %s%s\n", leases[i].Addr, what, v.Reason)
+		fmt.Fprintf(&b, "%v %s\n", leases[i].Addr, reasonOr(v))
 	}
 	return b.String()
+}
+
+func reasonOr(v Verdict) string {
+	if v.Outcome == LeftOut {
+		return v.Reason
+	}
+	return string(v.Outcome)
 }
 
 func TestImport(t *testing.T) {

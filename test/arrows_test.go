@@ -15,8 +15,8 @@ import (
 var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
-		"dhcpd", "dhcpd/lease", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab", "internal/mac",
-		"internal/password", "internal/phonesim", "profiles", "provision", "tftpd",
+		"dhcpd", "dhcpd/lease", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
+		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "profiles", "provision", "tftpd",
 	},
 	"dhcpd":              {"dhcpd/lease", "internal/mac", "internal/option"},
 	"dhcpd/lease":        {"internal/mac"},

@@ -61,6 +61,9 @@ func (a *appliance) controlHandler() http.Handler {
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, a.reload())
 	})
+	mux.HandleFunc("GET /v1/leases", a.getLeases)
+	mux.HandleFunc("POST /v1/leases", a.postLeases)
+	mux.HandleFunc("DELETE /v1/leases/{address}", a.deleteLease)
 	return mux
 }
 
@@ -92,15 +95,26 @@ var errNotRunning = errors.New("no dialtone is running on this state folder")
 // control asks the running service of a state folder. It reports
 // errNotRunning where there is none.
 func control(stateDir, method, path string, answer any) error {
+	return controlWith(stateDir, method, path, nil, readJSON(answer))
+}
+
+// readJSON reads an answer into a value.
+func readJSON(answer any) func(io.Reader) error {
+	return func(r io.Reader) error { return json.NewDecoder(r).Decode(answer) }
+}
+
+// controlWith is control with a body to send, which may be nil, and an answer
+// that read understands.
+func controlWith(stateDir, method, path string, body io.Reader, read func(io.Reader) error) error {
 	socket := filepath.Join(stateDir, controlSocket)
 	client := &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: 2 * time.Minute, // for the largest import on the slowest card
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		}},
 	}
 	defer client.CloseIdleConnections()
-	req, err := http.NewRequest(method, "http://dialtone"+path, nil)
+	req, err := http.NewRequest(method, "http://dialtone"+path, body)
 	if err != nil {
 		return err
 	}
@@ -116,7 +130,7 @@ func control(stateDir, method, path string, answer any) error {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 200))
 		return fmt.Errorf("asking the running service: %s: %s", res.Status, text)
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, 16<<20)).Decode(answer); err != nil {
+	if err := read(io.LimitReader(res.Body, maxLeaseBody)); err != nil {
 		return fmt.Errorf("reading the running service's answer: %w", err)
 	}
 	return nil

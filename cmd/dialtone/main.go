@@ -22,6 +22,8 @@ type commandLine struct {
 	Fmt      fmtCmd      `cmd:"" help:"Rewrite configuration files in the usual layout."`
 	Render   renderCmd   `cmd:"" help:"Print the bytes that a phone would be served."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
+	Leases   leasesCmd   `cmd:"" help:"List the leases; move them from and to other DHCP servers."`
+	Import   importCmd   `cmd:"" help:"Turn the configuration of another DHCP server into ours."`
 	Probe    probeCmd    `cmd:"" help:"Show which DHCP servers answer on a wire."`
 	Simulate simulateCmd `cmd:"" help:"Be a phone: lease an address, fetch everything, say what it would be set to."`
 	Demo     demoCmd     `cmd:"" help:"Watch three simulated phones boot, in a network of its own."`

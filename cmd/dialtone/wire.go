@@ -41,6 +41,7 @@ type appliance struct {
 	current atomic.Pointer[configuration]
 	db      *bbolt.DB
 	dhcp    *dhcpd.Server // nil where no network is leased
+	leases  *lease.View
 	desk    *provision.Desk
 	tasks   []daemon.Task
 	close   []func() error // what was opened, oldest first
@@ -63,7 +64,8 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 	if err != nil {
 		return nil, err
 	}
-	a.desk = newDesk(a.current.Load, leases.View(), log)
+	a.leases = leases.View()
+	a.desk = newDesk(a.current.Load, a.leases, log)
 	if len(cfg.Networks) > 0 {
 		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log, time.Now)
 		if err != nil {
@@ -92,12 +94,24 @@ func newDesk(current func() *configuration, witness provision.Witness, log *slog
 	})
 }
 
-// openLeases opens the state. Its lock is what keeps a second copy out.
+// openLeases opens the state.
 func (a *appliance) openLeases(path string) (*lease.Store, error) {
+	db, err := openDatabase(path, false)
+	if err != nil {
+		return nil, err
+	}
+	a.db = db
+	a.close = append(a.close, db.Close)
+	return lease.Open(db, time.Now)
+}
+
+// openDatabase opens the state. Its lock is what keeps a second copy out.
+func openDatabase(path string, readOnly bool) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:        time.Second,
 		NoFreelistSync: true, // a third less to write at each commit; rebuilt at the start
 		FreelistType:   bbolt.FreelistMapType,
+		ReadOnly:       readOnly,
 	})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("opening %s: another dialtone is running on it", path)
@@ -105,9 +119,7 @@ func (a *appliance) openLeases(path string) (*lease.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	a.db = db
-	a.close = append(a.close, db.Close)
-	return lease.Open(db, time.Now)
+	return db, nil
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {

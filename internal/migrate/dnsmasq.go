@@ -17,17 +17,19 @@ import (
 	"dialtone/internal/option"
 )
 
-// Dnsmasq reads a configuration of dnsmasq, with the files that it includes.
-// The error is that of reading the file itself.
-func Dnsmasq(name string) (Result, error) {
+// Dnsmasq reads a configuration of dnsmasq: its files one after the other, each
+// with those that it includes. The error is that of reading one of names itself.
+func Dnsmasq(names ...string) (Result, error) {
 	d := &dnsmasq{tags: map[string][]*network{}, classTags: map[string]*class{}}
-	data, err := d.read(name)
-	if err != nil {
-		return Result{}, fmt.Errorf("reading dnsmasq's configuration: %w", err)
+	for _, name := range names {
+		data, err := d.read(name)
+		if err != nil {
+			return Result{}, fmt.Errorf("reading dnsmasq's configuration: %w", err)
+		}
+		d.file([]string{name}, data)
 	}
-	d.file([]string{name}, data)
 	d.resolve()
-	return d.write(name), nil
+	return d.write(names), nil
 }
 
 type dnsmasq struct {

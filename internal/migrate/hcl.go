@@ -29,7 +29,7 @@ var arguments = []struct {
 var provisioning = []uint8{43, 66, 67}
 
 // write gives the plan as HCL in the layout of `dialtone fmt`.
-func (p *plan) write(source string) Result {
+func (p *plan) write(sources []string) Result {
 	p.settle()
 	var body hclWriter
 	for _, n := range p.networks {
@@ -57,13 +57,13 @@ func (p *plan) write(source string) Result {
 		size += len(problem.String()) + len("#   \n")
 	}
 	if size > maxHCL {
-		p.problem(place{source, 1}, "the text is larger than the %d KiB that a file may have: split it", maxHCL>>10)
+		p.problem(place{sources[0], 1}, "the text is larger than the %d KiB that a file may have: split it", maxHCL>>10)
 	}
 	slices.SortStableFunc(p.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(slices.Index(p.files, a.File), slices.Index(p.files, b.File)), cmp.Compare(a.Line, b.Line))
 	})
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Made from %s.\n", plain(source))
+	fmt.Fprintf(&b, "# Made from %s.\n", plain(strings.Join(sources, ", ")))
 	if len(p.problems) > 0 {
 		b.WriteString("# Left out, or to be looked at:\n")
 	}

@@ -18,16 +18,21 @@ import (
 	"dialtone/internal/option"
 )
 
-// ISC reads a configuration of ISC dhcpd (dhcpd.conf(5)), with the files that it
-// includes. The error is that of reading the file itself.
-func ISC(name string) (Result, error) {
+// ISC reads a configuration of ISC dhcpd (dhcpd.conf(5)): its files as if they
+// were one, each with those that it includes. The error is that of reading one
+// of names itself.
+func ISC(names ...string) (Result, error) {
 	d := &dhcpd{codes: map[string]definition{}}
-	data, err := d.read(name)
-	if err != nil {
-		return Result{}, fmt.Errorf("reading dhcpd's configuration: %w", err)
+	var all []statement
+	for _, name := range names {
+		data, err := d.read(name)
+		if err != nil {
+			return Result{}, fmt.Errorf("reading dhcpd's configuration: %w", err)
+		}
+		all = append(all, d.statements([]string{name}, data)...)
 	}
-	d.scope(d.statements([]string{name}, data), scope{options: options{}})
-	return d.write(name), nil
+	d.scope(all, scope{options: options{}})
+	return d.write(names), nil
 }
 
 type dhcpd struct {

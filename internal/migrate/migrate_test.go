@@ -169,7 +169,7 @@ func TestIncludesEnd(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		include string
-		read    func(string) (Result, error)
+		read    func(...string) (Result, error)
 	}{
 		{"dnsmasq", "conf-file=%d\n", Dnsmasq},
 		{"isc", "include \"%d\";\n", ISC},
@@ -243,7 +243,7 @@ func TestIsBounded(t *testing.T) {
 }
 
 // fuzz holds a reader to results that load, whatever it reads.
-func fuzz(f *testing.F, prefix string, read func(string) (Result, error)) {
+func fuzz(f *testing.F, prefix string, read func(...string) (Result, error)) {
 	names, err := filepath.Glob("testdata/" + prefix + "*.txtar")
 	if err != nil {
 		f.Fatal(err)
@@ -281,7 +281,7 @@ func fuzz(f *testing.F, prefix string, read func(string) (Result, error)) {
 // order, with each other's values. Whatever it says, the result loads.
 func TestShuffled(t *testing.T) {
 	t.Parallel()
-	for prefix, read := range map[string]func(string) (Result, error){"dnsmasq-": Dnsmasq, "isc-": ISC} {
+	for prefix, read := range map[string]func(...string) (Result, error){"dnsmasq-": Dnsmasq, "isc-": ISC} {
 		a, err := txtar.ParseFile("testdata/" + prefix + "office.txtar")
 		if err != nil {
 			t.Fatal(err)
