@@ -68,7 +68,9 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 		err := s.do(ctx, func() {
 			in.now = s.now()
 			for _, i := range group {
-				n, l, v := in.judge(leases[i])
+				theirs := leases[i]
+				theirs.Start, theirs.Expiry = s.store.Time(theirs.Start), s.store.Time(theirs.Expiry)
+				n, l, v := in.judge(theirs)
 				verdicts[i] = v
 				if v.Outcome == Imported && !dry {
 					s.handler.table.Adopt(n.index, l)

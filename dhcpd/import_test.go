@@ -194,7 +194,7 @@ func TestImport(t *testing.T) {
 			if again := run(false); strings.Contains(again, "imported") {
 				t.Errorf("a second import changes something:\n%s", again)
 			}
-			onDisk, err := store.Load(now)
+			onDisk, err := store.Load()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -274,7 +274,7 @@ func TestImportWhileServing(t *testing.T) {
 	if a := <-imported; a.err != nil || a.verdicts[0].Outcome != Imported {
 		t.Errorf("%+v", a)
 	}
-	if _, ok := store.View().Lease(testClient(1)); !ok {
+	if m, _, _ := store.View().Client(theirs[0].Addr); m != testClient(1) {
 		t.Error("the lease is not seen")
 	}
 

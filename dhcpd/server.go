@@ -65,6 +65,9 @@ type port struct {
 // journal is what the server needs of a lease.Store.
 type journal interface {
 	Write([]lease.Change) error
+	Mark() error
+	Failing() error
+	Time(wall time.Time) time.Time
 	Publish([]lease.Change)
 }
 
@@ -131,12 +134,12 @@ type outgoing struct {
 
 // New makes a server of a configuration and the leases of a store. Records of
 // the store that cannot be read are logged and cost an address each, no more.
-func New(c Config, store *lease.Store, log *slog.Logger, now func() time.Time) (*Server, error) {
+func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 	p, err := compile(c)
 	if err != nil {
 		return nil, fmt.Errorf("configuring DHCP: %w", err)
 	}
-	leases, err := store.Load(now())
+	leases, err := store.Load()
 	if err != nil {
 		if leases == nil {
 			return nil, err
@@ -144,7 +147,7 @@ func New(c Config, store *lease.Store, log *slog.Logger, now func() time.Time) (
 		log.Error("some leases cannot be read, their addresses are kept back", keyErr, err)
 	}
 	s := &Server{
-		log: log, now: now, store: store,
+		log: log, now: store.Now, store: store,
 		queue: newQueue(queueSize),
 		look:  lookInterface, open: openSocket,
 		plan: p, links: map[string]*link{}, listening: map[string]*port{}, changed: make(chan struct{}, 1),
@@ -220,6 +223,9 @@ func (s *Server) interfaces() []string {
 func (s *Server) Stats() Stats {
 	st := s.counters.stats()
 	st.QueueDropped = s.queue.lost()
+	if err := s.store.Failing(); err != nil {
+		st.Degraded = err.Error()
+	}
 	return st
 }
 
@@ -437,6 +443,11 @@ func (s *Server) read(ctx context.Context, port *port) {
 func (s *Server) answer(ctx context.Context) {
 	s.owner.Lock()
 	defer s.owner.Unlock()
+	defer func() {
+		if err := s.store.Mark(); err != nil {
+			s.log.Warn("the time of the leases cannot be kept", keyErr, err)
+		}
+	}()
 	s.alarm = time.AfterFunc(idleEvery, s.queue.nudge)
 	defer s.alarm.Stop()
 	if s.echo = s.openEchoes(ctx); s.echo != nil {
@@ -476,7 +487,6 @@ func (s *Server) group(batch []*packet) {
 	}
 	if err := s.commit(); err != nil {
 		s.counters.writeDropped.Add(uint64(len(s.waiting)))
-		s.limited(now, slog.LevelError, "leases cannot be written: new clients get no answer", keyErr, err)
 	} else {
 		for _, o := range s.waiting {
 			s.send(now, o)
@@ -489,10 +499,17 @@ func (s *Server) group(batch []*packet) {
 // commit makes the pending changes of the table durable, or undoes them.
 func (s *Server) commit() error {
 	changes := s.handler.table.Pending()
+	failed := s.store.Failing()
 	if err := s.store.Write(changes); err != nil {
 		s.store.Publish(s.handler.table.Rollback())
 		s.counters.writeErrors.Add(1)
+		if failed == nil {
+			s.log.Error("leases cannot be written: known clients renew, new ones get no answer", keyErr, err)
+		}
 		return err
+	}
+	if failed != nil {
+		s.log.Info("leases can be written again")
 	}
 	s.store.Publish(changes)
 	s.handler.table.Commit()

@@ -97,7 +97,7 @@ func openStore(t testing.TB, sync bool) *lease.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	s, err := lease.Open(db, time.Now)
+	s, err := lease.Open(db, lease.SystemTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func openStore(t testing.TB, sync bool) *lease.Store {
 func newTestServer(t testing.TB, c Config, log io.Writer) (*Server, *lease.Store) {
 	t.Helper()
 	store := openStore(t, false)
-	s, err := New(c, store, slog.New(slog.NewTextHandler(log, nil)), time.Now)
+	s, err := New(c, store, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestAckWaitsForTheDisk(t *testing.T) {
 	if len(w.out) != 0 {
 		t.Fatal("an ACK left before the write had ended")
 	}
-	if _, ok := store.View().Lease(testClient(1)); ok {
+	if _, _, ok := store.View().Client(netip.MustParseAddr("192.0.2.10")); ok {
 		t.Error("the lease is seen before it is durable")
 	}
 	// What comes meanwhile is one group.
@@ -202,8 +202,8 @@ func TestAckWaitsForTheDisk(t *testing.T) {
 			t.Errorf("got %v", r.kind())
 		}
 	}
-	if a, ok := store.View().Lease(testClient(20)); !ok || a != netip.MustParseAddr("192.0.2.30") {
-		t.Errorf("lease of the last: %v %v", a, ok)
+	if m, _, ok := store.View().Client(netip.MustParseAddr("192.0.2.30")); !ok || m != testClient(20) {
+		t.Errorf("lease of the last: %v %v", m, ok)
 	}
 }
 
@@ -230,14 +230,14 @@ func TestNoAckWithoutTheDisk(t *testing.T) {
 	if got := netip.AddrFrom4([4]byte(r.payload[offYIAddr:])); r.kind() != dhcpv4.MessageTypeOffer || got != netip.MustParseAddr("192.0.2.10") {
 		t.Errorf("got %v of %v", r.kind(), got)
 	}
-	if _, ok := store.View().Lease(testClient(1)); ok {
+	if _, _, ok := store.View().Client(netip.MustParseAddr("192.0.2.10")); ok {
 		t.Error("the lease is seen")
 	}
 	st := s.Stats()
 	if st.WriteErrors != 1 || st.WriteDropped != 1 || st.Sent.Ack != 0 {
 		t.Errorf("stats %+v", st)
 	}
-	if !strings.Contains(log.String(), `level=ERROR msg="leases cannot be written: new clients get no answer" err="no space left on device"`) {
+	if !strings.Contains(log.String(), `level=ERROR msg="leases cannot be written: known clients renew, new ones get no answer" err="no space left on device"`) {
 		t.Errorf("log:\n%s", &log)
 	}
 }
@@ -283,7 +283,7 @@ func TestPanicCostsOnePacket(t *testing.T) {
 	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer || r.payload[offYIAddr+3] != 10 {
 		t.Errorf("got %v", r)
 	}
-	if _, ok := store.View().Lease(testClient(1)); ok || s.Stats().Panics != 1 {
+	if _, _, ok := store.View().Client(netip.MustParseAddr("192.0.2.10")); ok || s.Stats().Panics != 1 {
 		t.Errorf("lease %v, stats %+v", ok, s.Stats())
 	}
 	if !strings.Contains(log.String(), "a packet hit a bug") {
@@ -365,7 +365,7 @@ func TestReload(t *testing.T) {
 	if r := w.next(t); r.payload[offYIAddr+3] != 11 {
 		t.Errorf("got %v", r.payload[offYIAddr:offSIAddr])
 	}
-	if _, ok := store.View().Lease(testClient(1)); !ok {
+	if _, _, ok := store.View().Client(netip.MustParseAddr("192.0.2.10")); !ok {
 		t.Error("the lease is gone")
 	}
 }
@@ -532,7 +532,7 @@ func BenchmarkExchange(b *testing.B) {
 func BenchmarkPipeline(b *testing.B) {
 	for _, leases := range []int{0, 50_000} {
 		b.Run(fmt.Sprint(leases), func(b *testing.B) {
-			s, err := New(large(), openStore(b, true), slog.New(slog.DiscardHandler), time.Now)
+			s, err := New(large(), openStore(b, true), slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -22,6 +22,9 @@ type Stats struct {
 	Conflicts    uint64 // addresses that somebody had without a lease
 	Unprobed     uint64 // addresses offered without the probe that they should have had
 	OtherServers uint64 // signs of other DHCP servers
+	// Degraded says why leases cannot be written, "" where they can. Clients renew
+	// meanwhile as long as their recorded expiry allows; new ones wait.
+	Degraded string
 }
 
 // Messages counts by message type.

@@ -30,6 +30,8 @@ type status struct {
 	Config   string            `json:"config"`
 	Reload   string            `json:"reload,omitempty"` // what came of the last one
 	Networks map[string]string `json:"networks"`         // the service's own address in each
+	// Degraded says why leases cannot be written: clients renew, new ones wait.
+	Degraded string `json:"degraded,omitempty"`
 	// OtherServers are the DHCP servers that were noticed within the last
 	// minutes.
 	OtherServers []otherServer `json:"other_servers"`

@@ -124,16 +124,15 @@ func readLeases(cfg *config.Config) ([]leasefile.Lease, error) {
 		return nil, err
 	}
 	defer db.Close()
-	store, err := lease.Open(db, time.Now)
+	store, err := lease.Open(db, lease.SystemTime)
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	stored, err := store.Load(now)
+	stored, err := store.Load()
 	if stored == nil && err != nil {
 		return nil, err
 	}
-	return fileLeases(stored, cfg.Networks, now), nil
+	return fileLeases(store.View().Snapshot(), cfg.Networks, time.Now()), nil
 }
 
 // openTable opens the leases for a change: through the running service, or the
@@ -211,7 +210,7 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 			return nil, err
 		}
 	}
-	store, err := lease.Open(db, time.Now)
+	store, err := lease.Open(db, lease.SystemTime)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +221,7 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 			config.Networks[i].Exclude = append(config.Networks[i].Exclude, own)
 		}
 	}
-	server, err := dhcpd.New(config, store, a.Log, time.Now)
+	server, err := dhcpd.New(config, store, a.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 	a.leases = leases.View()
 	a.desk = newDesk(a.current.Load, a.leases, log)
 	if len(cfg.Networks) > 0 {
-		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log, time.Now)
+		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (a *appliance) openLeases(path string) (*lease.Store, error) {
 	}
 	a.db = db
 	a.close = append(a.close, db.Close)
-	return lease.Open(db, time.Now)
+	return lease.Open(db, lease.SystemTime)
 }
 
 // openDatabase opens the state. Its lock is what keeps a second copy out.
@@ -263,6 +263,7 @@ func (a *appliance) status() status {
 		}
 	}
 	if a.dhcp != nil {
+		s.Degraded = a.dhcp.Stats().Degraded
 		for _, o := range a.dhcp.Others() {
 			other := otherServer{Interface: o.Interface, Server: o.Server, Offered: o.Offered, FirstSeen: o.First, LastSeen: o.Last}
 			if !o.MAC.IsZero() {

@@ -43,7 +43,8 @@ type Key struct {
 	MAC mac.Addr // zero where ID is not empty
 }
 
-// Lease is one address and its client. It is never changed once it is in a
+// Lease is one address and its client. Its times are those of Store.Now, which
+// are the wall clock's unless that has jumped. It is never changed once it is in a
 // table: a change is a new Lease.
 type Lease struct {
 	Addr        netip.Addr

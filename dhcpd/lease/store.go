@@ -1,10 +1,12 @@
 package lease
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -22,17 +24,28 @@ var (
 
 // Store keeps leases in a bbolt database: in the bucket "leases", the four
 // octets of an address to its record. It publishes what it has written to its
-// View.
+// View. One goroutine writes.
+//
+// A write that fails is final for the pages that it was about: the kernel may
+// drop them, and say of the next sync that it went well. So the first write
+// after it writes everything anew.
 type Store struct {
-	db   *bbolt.DB
-	view *View
+	db    *bbolt.DB
+	view  *View
+	clock *clock
+
+	failed atomic.Pointer[error] // of the last write, nil where it went well
+	retry  time.Duration         // uptime before which no other is tried
 }
 
-// Open prepares the store in a database that the caller opened and closes. now
-// is the clock by which the View knows active leases. A database that has
-// leases of a version other than this program's is refused and left as it is. One
-// that was opened read-only serves Load alone.
-func Open(db *bbolt.DB, now func() time.Time) (*Store, error) {
+// retryEvery is how often a store that cannot be written is tried again. A
+// renewal that needs no write does not wait for that.
+const retryEvery = time.Second
+
+// Open prepares the store in a database that the caller opened and closes. A
+// database that has leases of a version other than this program's is refused and
+// left as it is. One that was opened read-only serves Load alone.
+func Open(db *bbolt.DB, read Reading) (*Store, error) {
 	known := false
 	err := db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
@@ -61,7 +74,27 @@ func Open(db *bbolt.DB, now func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening leases: %w", err)
 	}
-	return &Store{db: db, view: newView(now)}, nil
+	c := newClock(read)
+	return &Store{db: db, view: newView(c), clock: c}, nil
+}
+
+// Now is the time that leases run by: see Lease.
+func (s *Store) Now() time.Time { return s.clock.Now() }
+
+// Time gives a time of the wall clock as leases have it. The zero one stays.
+func (s *Store) Time(wall time.Time) time.Time {
+	if wall.IsZero() {
+		return wall
+	}
+	return wall.Add(-s.clock.now.Load().offset)
+}
+
+// Failing says why the store cannot be written, nil where it can.
+func (s *Store) Failing() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // View gives what other goroutines may read.
@@ -70,7 +103,7 @@ func (s *Store) View() *View { return s.view }
 // Load reads every lease, and publishes them. A record that cannot be read is
 // in the error; its address, which somebody may have, is kept from everyone
 // for a day. The leases are whole whatever the error says.
-func (s *Store) Load(now time.Time) ([]Lease, error) {
+func (s *Store) Load() ([]Lease, error) {
 	var leases []Lease
 	var bad []error
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -78,6 +111,8 @@ func (s *Store) Load(now time.Time) ([]Lease, error) {
 		if b == nil {
 			return nil // new, and opened read-only
 		}
+		s.clock.load(tx.Bucket(metaBucket))
+		now := s.clock.Now()
 		return b.ForEach(func(k, v []byte) error {
 			addr, ok := netip.AddrFromSlice(k)
 			if !ok || !addr.Is4() {
@@ -98,7 +133,7 @@ func (s *Store) Load(now time.Time) ([]Lease, error) {
 		return nil, fmt.Errorf("reading leases: %w", err)
 	}
 	for i := range leases {
-		s.view.publish(nil, &leases[i])
+		s.view.byAddr[leases[i].Addr] = &leases[i]
 	}
 	if bad != nil {
 		return leases, fmt.Errorf("reading leases: %w", errors.Join(bad...))
@@ -107,7 +142,8 @@ func (s *Store) Load(now time.Time) ([]Lease, error) {
 }
 
 // Write makes the changes durable that have to be, in one transaction that is
-// on the disk when it returns. With nothing to write it does nothing.
+// on the disk when it returns. With nothing to write it does nothing, but for a
+// jump of the wall clock that has to be kept.
 func (s *Store) Write(changes []Change) error {
 	n := 0
 	for _, c := range changes {
@@ -115,10 +151,43 @@ func (s *Store) Write(changes []Change) error {
 			n++
 		}
 	}
-	if n == 0 {
+	s.clock.follow()
+	failed := s.Failing()
+	if n == 0 && !s.clock.unsaved && failed == nil {
 		return nil
 	}
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	_, up := s.clock.read()
+	if failed != nil && up < s.retry {
+		if n == 0 {
+			return nil
+		}
+		return fmt.Errorf("writing %d leases: not tried again yet: %w", n, failed)
+	}
+	err := s.write(changes, failed != nil)
+	if err != nil {
+		s.retry = up + retryEvery
+		s.failed.Store(&err)
+		return fmt.Errorf("writing %d leases: %w", n, err)
+	}
+	s.failed.Store(nil)
+	s.clock.unsaved = false
+	return nil
+}
+
+// Mark keeps the time that leases have run to, so that they do not start over
+// where the next start has no clock.
+func (s *Store) Mark() error {
+	s.clock.unsaved = true
+	return s.Write(nil)
+}
+
+func (s *Store) write(changes []Change, anew bool) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if anew {
+			if err := rewrite(tx); err != nil {
+				return err
+			}
+		}
 		b := tx.Bucket(leaseBucket)
 		for _, c := range changes {
 			if !c.Write {
@@ -129,10 +198,39 @@ func (s *Store) Write(changes []Change) error {
 				return err
 			}
 		}
-		return nil
+		return s.clock.save(tx.Bucket(metaBucket))
+	})
+}
+
+// rewrite writes every page of the database anew.
+func rewrite(tx *bbolt.Tx) error {
+	type pair struct{ key, value []byte }
+	buckets := map[string][]pair{}
+	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		pairs := []pair{}
+		err := b.ForEach(func(k, v []byte) error {
+			pairs = append(pairs, pair{bytes.Clone(k), bytes.Clone(v)})
+			return nil
+		})
+		buckets[string(name)] = pairs
+		return err
 	})
 	if err != nil {
-		return fmt.Errorf("writing %d leases: %w", n, err)
+		return err
+	}
+	for name, pairs := range buckets {
+		if err := tx.DeleteBucket([]byte(name)); err != nil {
+			return err
+		}
+		b, err := tx.CreateBucket([]byte(name))
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if err := b.Put(p.key, p.value); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -143,7 +241,7 @@ func (s *Store) Publish(changes []Change) {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()
 	for _, c := range changes {
-		s.view.publish(c.Before, c.After)
+		s.view.byAddr[c.After.Addr] = c.After
 	}
 }
 

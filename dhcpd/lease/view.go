@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"dialtone/internal/mac"
 )
@@ -12,43 +11,14 @@ import (
 // View is what goroutines other than the owner of the table may read: leases
 // as they are on the disk.
 type View struct {
-	now func() time.Time
+	clock *clock
 
 	mu     sync.RWMutex
 	byAddr map[netip.Addr]*Lease
-	byMAC  map[mac.Addr]*Lease // the newest of each
 }
 
-func newView(now func() time.Time) *View {
-	return &View{now: now, byAddr: map[netip.Addr]*Lease{}, byMAC: map[mac.Addr]*Lease{}}
-}
-
-// publish replaces one lease by another of the same address. v.mu is locked,
-// or nobody reads yet.
-func (v *View) publish(before, after *Lease) {
-	if before != nil {
-		if l := v.byMAC[before.MAC]; l != nil && l.Addr == before.Addr {
-			delete(v.byMAC, before.MAC)
-		}
-	}
-	v.byAddr[after.Addr] = after
-	if after.State != Leased {
-		return
-	}
-	if other := v.byMAC[after.MAC]; other == nil || !after.Start.Before(other.Start) {
-		v.byMAC[after.MAC] = after
-	}
-}
-
-// Lease gives the address that is leased to a MAC now, the newest if there are
-// several.
-func (v *View) Lease(m mac.Addr) (netip.Addr, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if l := v.byMAC[m]; l.Active(v.now()) {
-		return l.Addr, true
-	}
-	return netip.Addr{}, false
+func newView(c *clock) *View {
+	return &View{clock: c, byAddr: map[netip.Addr]*Lease{}}
 }
 
 // Client gives the MAC that an address is leased to now, and the vendor class
@@ -56,19 +26,21 @@ func (v *View) Lease(m mac.Addr) (netip.Addr, bool) {
 func (v *View) Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if l := v.byAddr[a]; l.Active(v.now()) {
+	if l := v.byAddr[a]; l.Active(v.clock.Now()) {
 		return l.MAC, l.VendorClass, true
 	}
 	return mac.Addr{}, "", false
 }
 
 // Snapshot gives a copy of every lease, ended and declined ones too, by
-// address.
+// address. Its times are the wall clock's.
 func (v *View) Snapshot() []Lease {
 	v.mu.RLock()
 	leases := make([]Lease, 0, len(v.byAddr))
 	for _, l := range v.byAddr {
-		leases = append(leases, *l)
+		c := *l
+		c.Start, c.Expiry, c.Recorded = v.clock.wall(c.Start), v.clock.wall(c.Expiry), v.clock.wall(c.Recorded)
+		leases = append(leases, c)
 	}
 	v.mu.RUnlock()
 	slices.SortFunc(leases, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
