@@ -465,7 +465,8 @@ func (x *exchange) initReboot() {
 // confirm answers a client that believes it leases an address. sure says that
 // it wrote to this server alone, so that no other can know it.
 func (x *exchange) confirm(a netip.Addr, sure bool) {
-	if reserved, ok := x.reserved(); ok && reserved != a {
+	reserved, ok := x.reserved()
+	if ok && reserved != a {
 		x.nak(reasonMoved)
 		return
 	}
@@ -477,10 +478,10 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 		x.nak(reasonUnavailable)
 	case last.Active(x.now):
 		x.nak(reasonDifferent)
-	case x.authoritative() && x.mayHave(a):
-		// Nobody else leases here, so this was our lease before our table was
-		// lost. Granting it again rebuilds the table, and no client loses its
-		// address.
+	case ok, x.authoritative() && x.mayHave(a):
+		// It is reserved for the client, whoever granted it. Or nobody else leases
+		// here, so this was our lease before our table was lost: granting it again
+		// rebuilds the table, and no client loses its address.
 		x.ack(a)
 	case !x.n.Subnet.Contains(a) && (x.authoritative() || sure):
 		x.nak(reasonWrongNetwork)
