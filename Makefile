@@ -29,6 +29,10 @@ check: ## format, vet, staticcheck, dead code, go.mod
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
+POWERCUTS ?= 100000
+powercuts: ## the lease file, with the power cut at POWERCUTS points of its writing
+	$(GO) test ./dhcpd -run '^TestPowerCuts$$' -count=1 -v -timeout 60m -powercuts $(POWERCUTS)
+
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,9 +25,10 @@ var (
 // octets of an address to its record. It publishes what it has written to its
 // View. One goroutine writes.
 //
-// A write that fails is final for the pages that it was about: the kernel may
-// drop them, and say of the next sync that it went well. So the first write
-// after it writes everything anew.
+// Of a write that failed nobody knows whether it is on the disk: the sync may
+// have failed after it was. So the next that goes well also writes what was
+// before. No page that a database consists of can have been lost by it, since
+// bbolt changes none in place, and writes those of the failed one again.
 type Store struct {
 	db    *bbolt.DB
 	view  *View
@@ -36,6 +36,8 @@ type Store struct {
 
 	failed atomic.Pointer[error] // of the last write, nil where it went well
 	retry  time.Duration         // uptime before which no other is tried
+	// doubt has what addresses were before changes that failed, nil for nothing.
+	doubt map[netip.Addr]*Lease
 }
 
 // retryEvery is how often a store that cannot be written is tried again. A
@@ -75,7 +77,7 @@ func Open(db *bbolt.DB, read Reading) (*Store, error) {
 		return nil, fmt.Errorf("opening leases: %w", err)
 	}
 	c := newClock(read)
-	return &Store{db: db, view: newView(c), clock: c}, nil
+	return &Store{db: db, view: newView(c), clock: c, doubt: map[netip.Addr]*Lease{}}, nil
 }
 
 // Now is the time that leases run by: see Lease.
@@ -163,13 +165,19 @@ func (s *Store) Write(changes []Change) error {
 		}
 		return fmt.Errorf("writing %d leases: not tried again yet: %w", n, failed)
 	}
-	err := s.write(changes, failed != nil)
+	err := s.write(changes)
 	if err != nil {
 		s.retry = up + retryEvery
+		for _, c := range changes {
+			if _, ok := s.doubt[c.After.Addr]; c.Write && !ok {
+				s.doubt[c.After.Addr] = c.Before
+			}
+		}
 		s.failed.Store(&err)
 		return fmt.Errorf("writing %d leases: %w", n, err)
 	}
 	s.failed.Store(nil)
+	clear(s.doubt)
 	s.clock.unsaved = false
 	return nil
 }
@@ -181,14 +189,21 @@ func (s *Store) Mark() error {
 	return s.Write(nil)
 }
 
-func (s *Store) write(changes []Change, anew bool) error {
+func (s *Store) write(changes []Change) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		if anew {
-			if err := rewrite(tx); err != nil {
+		b := tx.Bucket(leaseBucket)
+		for addr, l := range s.doubt {
+			key := addr.As4()
+			var err error
+			if l == nil {
+				err = b.Delete(key[:])
+			} else {
+				err = b.Put(key[:], encode(l))
+			}
+			if err != nil {
 				return err
 			}
 		}
-		b := tx.Bucket(leaseBucket)
 		for _, c := range changes {
 			if !c.Write {
 				continue
@@ -200,39 +215,6 @@ func (s *Store) write(changes []Change, anew bool) error {
 		}
 		return s.clock.save(tx.Bucket(metaBucket))
 	})
-}
-
-// rewrite writes every page of the database anew.
-func rewrite(tx *bbolt.Tx) error {
-	type pair struct{ key, value []byte }
-	buckets := map[string][]pair{}
-	err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		pairs := []pair{}
-		err := b.ForEach(func(k, v []byte) error {
-			pairs = append(pairs, pair{bytes.Clone(k), bytes.Clone(v)})
-			return nil
-		})
-		buckets[string(name)] = pairs
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for name, pairs := range buckets {
-		if err := tx.DeleteBucket([]byte(name)); err != nil {
-			return err
-		}
-		b, err := tx.CreateBucket([]byte(name))
-		if err != nil {
-			return err
-		}
-		for _, p := range pairs {
-			if err := b.Put(p.key, p.value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Publish shows changes to the readers of the View. The caller has written
