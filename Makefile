@@ -7,7 +7,7 @@ PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help build demo test check fuzz bench-start cross install clean packages
+.PHONY: help build demo test check fuzz bench-start bench-dhcp cross install clean packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench-start: ## time from start to serving, and memory; as root
 	REQUIRE_NETNS=1 $(GO) test -run '^$$' -bench ColdStart -benchtime 20x ./test
+
+bench-dhcp: build ## DHCP against Kea, dnsmasq and ISC dhcpd: a table of ratios; as root, an hour
+	$(GO) run ./bench/dhcp
 
 cross: ## the program for the machines that offices have, at dist/
 	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/dialtone-linux-amd64 ./cmd/dialtone

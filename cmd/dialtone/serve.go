@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 )
 
 type serveCmd struct {
@@ -24,6 +25,12 @@ func (c *serveCmd) Run(a *app) error {
 	_, warnings := cfg.Report.Lines()
 	for _, line := range warnings {
 		a.Log.Warn("configuration", "reason", line)
+	}
+	if os.Getenv("GOGC") == "" {
+		// What is in memory is mostly leases, which stay: to leave room for as much
+		// garbage again (Go's 100) costs a sixth more memory at 50,000 of them and
+		// gains nothing that bench/dhcp shows.
+		debug.SetGCPercent(50)
 	}
 	appliance, err := newAppliance(c.Config, cfg, a.Log)
 	if err != nil {
