@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -200,7 +201,7 @@ func (s *Server) listenForServers(ctx context.Context, name string, found seeker
 // closed reports whether a socket is done with. After any other error it waits
 // a moment, so that one which comes for ever uses no whole processor.
 func closed(ctx context.Context, err error) bool {
-	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || ctx.Err() != nil {
 		return true
 	}
 	select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mdlayher/packet"
@@ -202,6 +203,8 @@ func readServer(frame []byte, client mac.Addr) (Server, bool) {
 		}
 		o = o[2+len(data):]
 	}
+	// Some servers end a text with a NUL, which is no part of it.
+	s.TFTPServerName, s.Bootfile = strings.TrimRight(s.TFTPServerName, "\x00"), strings.TrimRight(s.Bootfile, "\x00")
 	const offer, ack, nak = 2, 5, 6
 	return s, s.ID.IsValid() && (kind == offer || kind == ack || kind == nak)
 }
