@@ -57,7 +57,7 @@ func (c *leasesListCmd) Run(a *app) error {
 			device = l.VendorClass
 		}
 		fmt.Fprintf(w, "%v\t%v\t%s\t%s\t%s\t%s\t%s\n",
-			l.Address, l.MAC, cell(l.Hostname), l.State, l.Expiry.Local().Format(time.DateTime), cell(device), cell(l.Network))
+			l.Address, client(l.MAC), cell(l.Hostname), l.State, l.Expiry.Local().Format(time.DateTime), cell(device), cell(l.Network))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -73,6 +73,14 @@ func cell(s string) string {
 	}
 	quoted := strconv.Quote(s)
 	return quoted[1 : len(quoted)-1]
+}
+
+// client shows a MAC, which is not known of every address.
+func client(m mac.Addr) string {
+	if m.IsZero() {
+		return cell("")
+	}
+	return m.String()
 }
 
 type leasesExportCmd struct {
@@ -114,7 +122,7 @@ func (c *leasesImportCmd) Run(a *app) error {
 		return err
 	}
 	for _, p := range problems {
-		fmt.Fprintf(a.Stderr, "%s:%d: %s\n", c.File, p.Line, cell(p.Text))
+		fmt.Fprintf(a.Stderr, "%s:%d: %s\n", c.File, p.Line, p.Text)
 	}
 	table, err := openTable(a, c.Config)
 	if err != nil {
@@ -171,7 +179,7 @@ type leasesReleaseCmd struct {
 
 func (c *leasesReleaseCmd) Run(a *app) error {
 	addr, err := netip.ParseAddr(c.Who)
-	client, notMAC := mac.Parse(c.Who)
+	m, notMAC := mac.Parse(c.Who)
 	if err != nil && notMAC != nil {
 		return fmt.Errorf("%q is neither an IP address nor a MAC address", c.Who)
 	}
@@ -181,7 +189,7 @@ func (c *leasesReleaseCmd) Run(a *app) error {
 		return err
 	}
 	leases = slices.DeleteFunc(leases, func(l leasefile.Lease) bool {
-		return l.State == leasefile.Expired || l.Address != addr && (notMAC != nil || l.MAC != client)
+		return l.State == leasefile.Expired || l.Address != addr && (notMAC != nil || l.MAC != m)
 	})
 	if len(leases) == 0 {
 		return fmt.Errorf("nothing is leased to, or declined by, %s", c.Who)
@@ -196,7 +204,7 @@ func (c *leasesReleaseCmd) Run(a *app) error {
 			break
 		}
 		if found {
-			fmt.Fprintf(a.Stdout, "%v of %v is free.\n", l.Address, l.MAC)
+			fmt.Fprintf(a.Stdout, "%v is free.\n", l.Address)
 		}
 	}
 	return errors.Join(err, table.Close())
