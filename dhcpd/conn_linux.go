@@ -70,6 +70,10 @@ func prepare(fd int, ifname string) error {
 			return fmt.Errorf("setting socket option %d: %w", o.name, err)
 		}
 	}
+	// A reply may be fragmented on the way to a relay.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT); err != nil {
+		return fmt.Errorf("allowing fragments: %w", err)
+	}
 	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifname); err != nil {
 		return fmt.Errorf("binding to device: %w", err)
 	}
