@@ -15,11 +15,12 @@ import (
 var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
-		"dhcpd", "dhcpd/lease", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
+		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
 		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "profiles", "provision", "tftpd",
 	},
-	"dhcpd":              {"dhcpd/lease", "internal/mac", "internal/option"},
+	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
 	"dhcpd/lease":        {"internal/mac"},
+	"dhcpd/probe":        {"internal/mac"},
 	"etc":                nil,
 	"httpd":              {"provision"},
 	"internal/config":    {"internal/mac", "internal/option"},

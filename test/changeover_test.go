@@ -17,6 +17,8 @@ import (
 // oldServer is a DHCP server that an office has had before.
 type oldServer struct {
 	program string
+	// Where Debian's package has its configuration and its leases.
+	debianConfig, debianLeases string
 	// files gives its configuration; clients are told the domain.
 	config func(leases, domain string) string
 	// start starts it. It has a folder of its own.
@@ -27,7 +29,8 @@ type oldServer struct {
 
 var oldServers = map[string]oldServer{
 	"dnsmasq": {
-		program: "dnsmasq",
+		program:      "dnsmasq",
+		debianConfig: "/etc/dnsmasq.conf", debianLeases: "/var/lib/misc/dnsmasq.leases",
 		config: func(leases, domain string) string {
 			return fmt.Sprintf(`
 # The office's own.
@@ -50,7 +53,8 @@ dhcp-host=02:00:5e:10:00:77,printer,192.168.50.30
 		},
 	},
 	"isc": {
-		program: "dhcpd",
+		program:      "dhcpd",
+		debianConfig: "/etc/dhcp/dhcpd.conf", debianLeases: "/var/lib/dhcp/dhcpd.leases",
 		config: func(_, domain string) string {
 			return fmt.Sprintf(`
 ddns-update-style none;
@@ -72,7 +76,8 @@ host reception { hardware ethernet 00:04:13:92:2d:24; fixed-address 192.168.50.2
 		},
 	},
 	"kea": {
-		program: "kea-dhcp4",
+		program:      "kea-dhcp4",
+		debianLeases: "/var/lib/kea/kea-leases4.csv",
 		config: func(leases, domain string) string {
 			return fmt.Sprintf(`{"Dhcp4": {
 "interfaces-config": {"interfaces": ["eth0"]},
@@ -138,9 +143,18 @@ func TestChangingOver(t *testing.T) {
 			p.Exit()
 
 			// Its configuration and its leases become the appliance's.
+			imported := filepath.Join(dir, "config", "imported.hcl")
+			documented := string(read(t, "../docs/changing-over.md"))
+			asDebian := strings.NewReplacer(leases, old.debianLeases, exported, old.debianLeases, config, old.debianConfig, imported, "/etc/dialtone/imported.hcl")
 			dialtone := func(args ...string) string {
 				t.Helper()
-				r := h.Run(t, program, append(args, "--config", filepath.Join(dir, "config"))...)
+				if line := "dialtone " + asDebian.Replace(strings.Join(args, " ")); !strings.Contains(documented, "    "+line+"\n") {
+					t.Errorf("docs/changing-over.md has no line %s", line)
+				}
+				if args[0] != "import" {
+					args = append(args, "--config", filepath.Join(dir, "config"))
+				}
+				r := h.Run(t, program, args...)
 				if r.Status != 0 {
 					t.Fatalf("dialtone %s: exit status %d\n%s%s", strings.Join(args, " "), r.Status, r.Stdout, r.Stderr)
 				}
@@ -151,11 +165,10 @@ func TestChangingOver(t *testing.T) {
 			}
 			write(t, filepath.Join(dir, "config", "dialtone.hcl"), fmt.Sprintf("appliance {\n  interface = \"eth0\"\n  state_dir = %q\n  files_dir = %q\n}\n",
 				filepath.Join(dir, "state"), dir))
-			imported := filepath.Join(dir, "config", "imported.hcl")
 			if old.network != "" {
 				write(t, imported, old.network)
-			} else if r := h.Run(t, program, "import", name, "-o", imported, config); r.Status != 0 {
-				t.Fatalf("import: exit status %d\n%s", r.Status, r.Stderr)
+			} else {
+				dialtone("import", name, "-o", imported, config)
 			}
 			dialtone("check")
 			dialtone("leases", "import", leases)

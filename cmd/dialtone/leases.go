@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -104,6 +106,14 @@ func (c *leasesExportCmd) Run(a *app) error {
 	}
 	defer f.Cleanup()
 	if err := leasefile.Write(f, leasefile.Format(c.Format), leases); err != nil {
+		return err
+	}
+	// The other server does not run as root: the file stays its own.
+	owner := c.File
+	if _, err := os.Stat(owner); errors.Is(err, fs.ErrNotExist) {
+		owner = filepath.Dir(c.File)
+	}
+	if err := giveToOwner(f.Name(), owner); err != nil {
 		return err
 	}
 	return f.CloseAtomicallyReplace()

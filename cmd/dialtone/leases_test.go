@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -202,6 +203,45 @@ func TestLeasesMove(t *testing.T) {
 				t.Errorf("exit status %d\n%s%s\n%s", status, stdout, stderr, text)
 			}
 		})
+	}
+}
+
+// What root writes for another user's program is that user's: the state of a
+// service that has never run, and a lease file.
+func TestLeasesKeepOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	config, state := leaseOffice(t)
+	dir := t.TempDir()
+	input, exported, fresh := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "theirs", "fresh")
+	writeFile(t, input, hostile)
+	writeFile(t, exported, "")
+	for _, d := range []string{state, filepath.Dir(fresh)} {
+		if err := os.Mkdir(d, 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const nobody = 65534
+	for _, path := range []string{state, filepath.Dir(fresh), exported} {
+		if err := os.Chown(path, nobody, nobody); err != nil {
+			t.Skipf("giving a file away: %v", err)
+		}
+	}
+	for _, args := range [][]string{{"import", input}, {"export", "--format", "kea", exported}, {"export", "--format", "kea", fresh}} {
+		if status, _, stderr := command(config, append([]string{"leases"}, args...)...); status != 0 {
+			t.Fatalf("%v: exit status %d\n%s", args, status, stderr)
+		}
+	}
+	for path, mode := range map[string]os.FileMode{filepath.Join(state, database): 0o600, exported: 0o600, fresh: 0o644} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != nobody || info.Mode() != mode {
+			t.Errorf("%s is of user %d, %v", path, owner, info.Mode())
+		}
 	}
 }
 

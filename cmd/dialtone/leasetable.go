@@ -206,6 +206,7 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 		}
 	}()
 	if errors.Is(missing, fs.ErrNotExist) {
+		// The service does not run as root.
 		if err := giveToOwner(path, dir); err != nil {
 			return nil, err
 		}
@@ -228,13 +229,13 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 	return stoppedTable{db, server}, nil
 }
 
-// giveToOwner gives a file that root has made to the user whose folder it is
-// in: the service runs as that user.
-func giveToOwner(path, dir string) error {
+// giveToOwner gives a file that root has made to the owner of another, or of a
+// folder.
+func giveToOwner(path, of string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(dir)
+	info, err := os.Stat(of)
 	if err != nil {
 		return err
 	}
