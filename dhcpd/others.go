@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -70,9 +69,9 @@ func (o *others) noticed(now time.Time, iface string, found probe.Server) (s Oth
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	key := otherKey{iface, found.ID}
+	o.forget(now)
 	known := o.seen[key]
 	if known == nil {
-		o.forget(now)
 		if len(o.seen) >= maxOthers {
 			return OtherServer{}, false, false
 		}
@@ -201,7 +200,7 @@ func (s *Server) listenForServers(ctx context.Context, name string, found seeker
 // closed reports whether a socket is done with. After any other error it waits
 // a moment, so that one which comes for ever uses no whole processor.
 func closed(ctx context.Context, err error) bool {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) || ctx.Err() != nil {
+	if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
 		return true
 	}
 	select {

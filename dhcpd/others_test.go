@@ -1,0 +1,311 @@
+package dhcpd
+
+import (
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"dialtone/dhcpd/lease"
+	"dialtone/dhcpd/probe"
+	"dialtone/internal/mac"
+)
+
+var rogue = probe.Server{ID: netip.MustParseAddr("192.0.2.9"), MAC: testClient(9), Offered: netip.MustParseAddr("192.0.2.77"), Answer: true}
+
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	o, now := newOthers(), checkStart
+	notice := func(what string, s probe.Server, wantFresh, wantTell bool) {
+		t.Helper()
+		if _, fresh, tell := o.noticed(now, "eth0", s); fresh != wantFresh || tell != wantTell {
+			t.Errorf("%s: fresh %v, to be told %v", what, fresh, tell)
+		}
+	}
+	alone := func(what string, want map[string]bool) {
+		t.Helper()
+		if got := o.alone(now); !maps.Equal(got, want) {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	alone("at first", map[string]bool{})
+	o.ask("eth0", false)
+	o.ask("eth1", true)
+	alone("asked on one", map[string]bool{"eth1": true})
+	o.ask("eth0", true)
+	alone("asked on both", map[string]bool{"eth0": true, "eth1": true})
+
+	notice("a client's word", probe.Server{ID: rogue.ID}, true, true)
+	notice("its own", rogue, false, false)
+	alone("another server", map[string]bool{"eth0": false, "eth1": true})
+	now = now.Add(time.Minute)
+	notice("a minute later", rogue, false, false)
+	list := o.list(now)
+	if len(list) != 1 || list[0] != (OtherServer{"eth0", rogue.ID, rogue.MAC, rogue.Offered, checkStart, now}) {
+		t.Errorf("list %+v", list)
+	}
+	now = now.Add(presence)
+	alone("gone", map[string]bool{"eth0": true, "eth1": true})
+	if len(o.list(now)) != 0 {
+		t.Error("it is listed still")
+	}
+	notice("back", rogue, true, false)
+	now = checkStart.Add(reportEvery)
+	notice("an hour later", rogue, true, true)
+
+	// Identifiers are a client's word: there is an end to what is remembered,
+	// and said.
+	told := 0
+	for i := range 1000 {
+		if _, _, tell := o.noticed(now, "eth0", probe.Server{ID: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})}); tell {
+			told++
+		}
+	}
+	if len(o.seen) != maxOthers || told != maxOthers-1 {
+		t.Errorf("%d servers are remembered, %d were told of", len(o.seen), told)
+	}
+}
+
+// fakeWire is the rest of a wire: who has an address, and which servers answer.
+type fakeWire struct {
+	asked   chan netip.Addr
+	answers chan probe.Answer
+	servers chan probe.Server
+	closed  chan struct{}
+}
+
+func newFakeWire() *fakeWire {
+	return &fakeWire{make(chan netip.Addr, 1000), make(chan probe.Answer), make(chan probe.Server), make(chan struct{})}
+}
+
+type fakeAsker struct{ *fakeWire }
+
+func (w fakeAsker) Ask(a netip.Addr) error {
+	w.asked <- a
+	return nil
+}
+
+func (w fakeAsker) Receive() (probe.Answer, error) {
+	select {
+	case a := <-w.answers:
+		return a, nil
+	case <-w.closed:
+		return probe.Answer{}, net.ErrClosed
+	}
+}
+
+func (w fakeAsker) Close() error {
+	close(w.closed)
+	return nil
+}
+
+type fakeSeeker struct {
+	*fakeWire
+	closed chan struct{}
+}
+
+func (w fakeSeeker) Discover() error { return nil }
+
+func (w fakeSeeker) Receive() (probe.Server, error) {
+	select {
+	case s := <-w.servers:
+		return s, nil
+	case <-w.closed:
+		return probe.Server{}, net.ErrClosed
+	}
+}
+
+func (w fakeSeeker) Close() error {
+	close(w.closed)
+	return nil
+}
+
+// TestParkedHoldsUpNobody has one client wait for a probe while another is
+// answered, and the first get another address when there is a conflict.
+func TestParkedHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	c := office()
+	c.Networks[0].Probe = true
+	s, store := newTestServer(t, c, &log)
+	rest := newFakeWire()
+	s.openARP = func(*net.Interface) (asker, error) { return fakeAsker{rest}, nil }
+	var passed atomic.Int64 // of a clock that stands still otherwise
+	s.now = func() time.Time { return checkStart.Add(time.Duration(passed.Load())) }
+	w := start(t, s)
+
+	w.in <- from(1, dhcpv4.MessageTypeDiscover, 50, 4, 192, 0, 2, 10)
+	for a := range rest.asked {
+		if a == netip.MustParseAddr("192.0.2.10") {
+			break
+		}
+	}
+	w.in <- edit(from(2, dhcpv4.MessageTypeInform), offCIAddr, 192, offCIAddr+2, 2, offCIAddr+3, 7)
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeAck {
+		t.Errorf("got %v", r.kind())
+	}
+	// Time stands still: without an answer nothing ends.
+	rest.answers <- probe.Answer{Addr: netip.MustParseAddr("192.0.2.10"), MAC: testClient(9)}
+	for {
+		select {
+		case <-time.After(time.Millisecond):
+			passed.Add(int64(patience))
+			s.queue.nudge()
+			continue
+		case r := <-w.out:
+			if r.kind() != dhcpv4.MessageTypeOffer || r.payload[offYIAddr+3] == 10 {
+				t.Errorf("got %v of %v", r.kind(), r.payload[offYIAddr:offSIAddr])
+			}
+		}
+		break
+	}
+	if st := s.Stats(); st.Conflicts != 1 || st.Received.Discover != 1 || st.Probes == 0 {
+		t.Errorf("stats %+v", st)
+	}
+	if !strings.Contains(log.String(), `kept from clients" mac=00:00:5e:00:53:09 ip=192.0.2.10`) {
+		t.Errorf("log:\n%s", &log)
+	}
+	found := false
+	for _, l := range store.View().Snapshot() {
+		found = found || l.Addr == netip.MustParseAddr("192.0.2.10") && l.State == lease.Declined && l.MAC == testClient(9)
+	}
+	if !found {
+		t.Error("the address is not on record as declined")
+	}
+}
+
+// TestProbesAhead holds that what comes next is asked for unasked, slowly, and
+// once.
+func TestProbesAhead(t *testing.T) {
+	t.Parallel()
+	c := office()
+	c.Networks[0].Probe = true
+	c.Networks[0].Hosts = []Host{{MAC: testClient(1), Address: netip.MustParseAddr("192.0.2.12")}}
+	s, _ := newTestServer(t, c, io.Discard)
+	rest := newFakeWire()
+	s.ports = map[string]*port{"eth0": {arp: fakeAsker{rest}}}
+	s.ports["eth0"].link.Store(testLink)
+	s.handler.configure(s.plan, map[netip.Addr]bool{netip.MustParseAddr("192.0.2.1"): true})
+	now := checkStart
+	asked := map[netip.Addr]int{}
+	step := func() time.Duration {
+		d := s.aheadStep(now)
+		if len(rest.asked) > aheadBurst {
+			t.Fatalf("%d probes at once", len(rest.asked))
+		}
+		for len(rest.asked) > 0 {
+			asked[<-rest.asked]++
+		}
+		now = now.Add(d)
+		s.checks.expire(nil, now)
+		return d
+	}
+	for step() < idleEvery {
+	}
+	if took := now.Sub(checkStart); len(asked) != 89 || took > 2*time.Second {
+		t.Errorf("%d addresses, 89 are free, asked for in %v", len(asked), took)
+	}
+	if asked[netip.MustParseAddr("192.0.2.12")] != 0 {
+		t.Error("a reserved address is asked for")
+	}
+	// For most of the time there is nothing to do; then every one is renewed, one
+	// after the other, and none is unknown at any time.
+	for now.Sub(checkStart) < cleanOnLink*9/10 {
+		step()
+	}
+	for end := now.Add(cleanOnLink); now.Before(end); {
+		step()
+		for a := range asked {
+			s.checks.at(t, a, now, findingClean, mac.Addr{})
+		}
+	}
+	for a, n := range asked {
+		if n < 2 || n > 4 {
+			t.Errorf("%v is asked for %d times in two terms", a, n)
+		}
+	}
+	s.checks.busy = true
+	now = now.Add(time.Hour)
+	if step(); len(rest.asked) != 0 {
+		t.Error("there is time to ask while packets queue up")
+	}
+}
+
+// TestOwnSearchIsNotAnswered has our own DISCOVER come back by another
+// interface.
+func TestOwnSearchIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, office(), io.Discard)
+	w := start(t, s)
+	b := from(1, dhcpv4.MessageTypeDiscover)
+	copy(b[offCHAddr:], s.client[:])
+	w.in <- b
+	w.in <- from(2, dhcpv4.MessageTypeDiscover)
+	if r := w.next(t); r.payload[offCHAddr+5] != 2 || s.Stats().Received.Discover != 1 {
+		t.Errorf("an answer to % x", r.payload[offCHAddr:offCHAddr+6])
+	}
+}
+
+// TestAuthority follows a server from its start, alone, to the appearance of
+// another.
+func TestAuthority(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	c := office()
+	c.Networks[0].Authoritative = AuthorityAuto
+	s, _ := newTestServer(t, c, &log)
+	rest := newFakeWire()
+	s.openSeeker = func(_ *net.Interface, client mac.Addr) (seeker, error) {
+		if client[0]&3 != 2 {
+			t.Errorf("%v is not locally administered", client)
+		}
+		return fakeSeeker{rest, make(chan struct{})}, nil
+	}
+	w := start(t, s)
+	// A wrong address is refused by a server that is sure, and by no other.
+	wrong := func(client int) []byte { return from(client, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, 200) }
+	w.in <- wrong(1)
+	w.in <- from(2, dhcpv4.MessageTypeDiscover)
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer {
+		t.Errorf("before the wire was asked: got %v", r.kind())
+	}
+	waitFor(t, &log, "authoritative: no other DHCP server is on the wire")
+	w.in <- wrong(1)
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeNak {
+		t.Errorf("alone: got %v", r.kind())
+	}
+	own := rogue
+	own.ID = netip.MustParseAddr("192.0.2.1")
+	rest.servers <- own
+	if len(s.Others()) != 0 {
+		t.Error("our own answer is another server's")
+	}
+	w.in <- from(3, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, 50, 54, 4, 192, 0, 2, 9)
+	waitFor(t, &log, `"another DHCP server answers" iface=eth0 ip=192.0.2.9`)
+	waitFor(t, &log, "not authoritative: another DHCP server is on the wire")
+	rest.servers <- rogue
+	rest.servers <- own // the one before has been taken note of
+	if o := s.Others(); len(o) != 1 || o[0].MAC != rogue.MAC || s.Stats().OtherServers != 2 {
+		t.Errorf("others %+v, stats %+v", o, s.Stats())
+	}
+	w.in <- wrong(1)
+	w.in <- from(2, dhcpv4.MessageTypeDiscover)
+	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer {
+		t.Errorf("beside another: got %v", r.kind())
+	}
+}
+
+func waitFor(t *testing.T, log *syncBuffer, text string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), text); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log does not say %q:\n%s", text, log)
+		}
+	}
+}
