@@ -41,7 +41,7 @@ type leasesListCmd struct {
 
 func (c *leasesListCmd) Run(a *app) error {
 	cfg, _ := config.Load(c.Config, config.Options{})
-	leases, err := readLeases(cfg)
+	leases, err := readLeases(cfg, a.Log)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ type leasesExportCmd struct {
 
 func (c *leasesExportCmd) Run(a *app) error {
 	cfg, _ := config.Load(c.Config, config.Options{})
-	leases, err := readLeases(cfg)
+	leases, err := readLeases(cfg, a.Log)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (c *leasesReleaseCmd) Run(a *app) error {
 		return fmt.Errorf("%q is neither an IP address nor a MAC address", c.Who)
 	}
 	cfg, _ := config.Load(c.Config, config.Options{})
-	leases, err := readLeases(cfg)
+	leases, err := readLeases(cfg, a.Log)
 	if err != nil {
 		return err
 	}

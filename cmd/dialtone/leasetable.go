@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -101,7 +102,7 @@ type leaseTable interface {
 }
 
 // readLeases gives all leases, of the running service or of a stopped one.
-func readLeases(cfg *config.Config) ([]leasefile.Lease, error) {
+func readLeases(cfg *config.Config, log *slog.Logger) ([]leasefile.Lease, error) {
 	var leases []leasefile.Lease
 	err := controlWith(cfg.Appliance.StateDir, http.MethodGet, "/v1/leases", nil, func(body io.Reader) error {
 		var problems []leasefile.Problem
@@ -128,9 +129,11 @@ func readLeases(cfg *config.Config) ([]leasefile.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	stored, err := store.Load()
-	if stored == nil && err != nil {
+	switch stored, err := store.Load(); {
+	case err != nil && stored == nil:
 		return nil, err
+	case err != nil:
+		log.Warn("some leases cannot be read, their addresses are kept back", "err", err)
 	}
 	return fileLeases(store.View().Snapshot(), cfg.Networks, time.Now()), nil
 }
