@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"pgregory.net/rapid"
 
 	"dialtone/dhcpd/lease"
 	"dialtone/internal/mac"
@@ -210,6 +213,82 @@ func TestImport(t *testing.T) {
 var byText = cmp.Transformer("text", func(l lease.Lease) string {
 	return fmt.Sprint(l.Addr, l.MAC, l.State, l.ClientID, l.HostName, l.VendorClass, l.Start.UTC(), l.Recorded.UTC())
 })
+
+// TestImportProperties imports anything into anything: nobody loses an active
+// lease, no client comes to two, a second time changes nothing.
+func TestImportProperties(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	leases := rapid.Custom(func(t *rapid.T) []lease.Lease {
+		var out []lease.Lease
+		// An address comes once in a file.
+		for _, last := range rapid.SliceOfNDistinct(rapid.ByteRange(4, 16), 0, 8, rapid.ID).Draw(t, "addresses") {
+			client := rapid.IntRange(1, 6).Draw(t, "client")
+			l := foreign(now, client, last, rapid.SampledFrom([]lease.State{lease.Leased, lease.Leased, lease.Released, lease.Declined}).Draw(t, "state"),
+				time.Duration(rapid.IntRange(0, 120).Draw(t, "since"))*time.Minute, time.Duration(rapid.IntRange(-60, 600).Draw(t, "rest"))*time.Minute)
+			if rapid.Bool().Draw(t, "identified") {
+				l.ClientID = string(rune('0' + client))
+			}
+			if rapid.IntRange(0, 5).Draw(t, "unknown") == 0 {
+				l.Start, l.Expiry = time.Time{}, time.Time{}
+			}
+			out = append(out, l)
+		}
+		return out
+	})
+	// One server a run: a database for each example would take too long.
+	store := openStore(t, false)
+	rapid.Check(t, func(rt *rapid.T) {
+		s, err := New(importOffice(), store, slog.New(slog.DiscardHandler))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		s.now = func() time.Time { return now }
+		s.store = forgetful{store}
+		s.handler.table = lease.NewTable(nil)
+		s.handler.configure(s.plan, nil)
+		run := func(leases []lease.Lease) []Verdict {
+			verdicts, err := s.Import(t.Context(), leases, false)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return verdicts
+		}
+		ours, theirs := leases.Draw(rt, "ours"), leases.Draw(rt, "theirs")
+		run(ours)
+		before := map[netip.Addr]*lease.Lease{}
+		for last := range 256 {
+			a := netip.AddrFrom4([4]byte{192, 0, 2, byte(last)})
+			before[a] = s.handler.table.At(a)
+		}
+		run(theirs)
+		addresses := map[lease.Key]netip.Addr{}
+		for a, was := range before {
+			is := s.handler.table.At(a)
+			if was.Active(now) && (!is.Active(now) || is.Key() != was.Key() || is.Expiry.Before(was.Expiry)) {
+				rt.Errorf("%+v became %+v", was, is)
+			}
+			if !is.Active(now) {
+				continue
+			}
+			if other, ok := addresses[is.Key()]; ok {
+				rt.Errorf("%+v leases %v, too", is, other)
+			}
+			addresses[is.Key()] = a
+		}
+		for i, v := range run(theirs) {
+			if v.Outcome == Imported {
+				rt.Errorf("a second import takes %+v", theirs[i])
+			}
+		}
+	})
+}
+
+// forgetful is a store that keeps nothing.
+type forgetful struct{ journal }
+
+func (forgetful) Write([]lease.Change) error { return nil }
+func (forgetful) Publish([]lease.Change)     {}
 
 // TestImportIsFit holds what is kept to what a client's own words become.
 func TestImportIsFit(t *testing.T) {
