@@ -131,6 +131,13 @@ func (c *checks) skip(a netip.Addr, until time.Time) {
 	c.known[a] = &check{finding: findingSkip, until: until}
 }
 
+// lift forgets what is known of an address, where somebody knows better.
+func (c *checks) lift(a netip.Addr) {
+	if c.asking[a] == nil {
+		delete(c.known, a)
+	}
+}
+
 // answered takes a machine's use of an address, and reports whether this
 // answers a probe. The packet that waited, if any, is to be handled again.
 func (c *checks) answered(a netip.Addr, by mac.Addr, now time.Time) (waited *packet, conflict bool) {

@@ -95,6 +95,7 @@ func (s *Server) Release(ctx context.Context, a netip.Addr, m mac.Addr) (bool, e
 		if l := s.handler.table.At(a); l != nil && l.MAC == m && (l.Active(now) || quarantined(l, now)) {
 			found = true
 			s.handler.table.Release(a, now)
+			s.checks.lift(a)
 			failed = s.commit()
 		}
 	})

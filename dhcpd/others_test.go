@@ -237,6 +237,44 @@ func TestProbesAhead(t *testing.T) {
 	}
 }
 
+// TestWaysToAsk holds who is asked by what: ARP on a wire of ours, ICMP behind
+// relays, nobody where the server does not listen.
+func TestWaysToAsk(t *testing.T) {
+	t.Parallel()
+	c := office()
+	branch := c.Networks[0]
+	branch.Name, branch.Subnet, branch.Ranges = "branch", netip.MustParsePrefix("198.51.100.0/24"), nil
+	down := branch
+	down.Name, down.Subnet, down.Interface = "down", netip.MustParsePrefix("203.0.113.0/24"), "eth1"
+	c.Networks = append(c.Networks, branch, down)
+	s, _ := newTestServer(t, c, io.Discard)
+	wire, routed := fakeAsker{newFakeWire()}, fakeAsker{newFakeWire()}
+	s.ports = map[string]*port{"eth0": {arp: wire}}
+	s.ports["eth0"].link.Store(testLink)
+	s.echo = routed
+	for addr, want := range map[string]asker{"192.0.2.10": wire, "198.51.100.10": routed, "203.0.113.10": nil, "10.0.0.1": nil} {
+		a := netip.MustParseAddr(addr)
+		if got := s.reaches(a); got != (want != nil) {
+			t.Errorf("%v can be asked for: %v", a, got)
+		}
+		if n := s.plan.at(a); n != nil {
+			if got, _ := s.asker(n); got != want {
+				t.Errorf("%v is asked for by %v", a, got)
+			}
+			if s.ask(checkStart, n, a, patience) != (want != nil) {
+				t.Errorf("%v: asked or not", a)
+			}
+		}
+	}
+	s.checks.expire(nil, checkStart.Add(patience))
+	s.checks.at(t, netip.MustParseAddr("192.0.2.10"), checkStart.Add(cleanOnLink-1), findingClean, mac.Addr{})
+	s.checks.at(t, netip.MustParseAddr("198.51.100.10"), checkStart.Add(cleanRelayed-1), findingClean, mac.Addr{})
+	s.checks.at(t, netip.MustParseAddr("198.51.100.10"), checkStart.Add(cleanRelayed+patience), findingUnknown, mac.Addr{})
+	s.checks.at(t, netip.MustParseAddr("203.0.113.10"), checkStart.Add(time.Second), findingSkip, mac.Addr{})
+	s.checks.lift(netip.MustParseAddr("192.0.2.10"))
+	s.checks.at(t, netip.MustParseAddr("192.0.2.10"), checkStart, findingUnknown, mac.Addr{})
+}
+
 // TestOwnSearchIsNotAnswered has our own DISCOVER come back by another
 // interface.
 func TestOwnSearchIsNotAnswered(t *testing.T) {

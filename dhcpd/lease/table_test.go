@@ -181,7 +181,16 @@ func checkNext(t *rapid.T, table *Table, want model, now time.Time) {
 			used = append(used, a)
 		}
 	}
+	upcoming := table.Upcoming(nil, 0, now, 100)
+	slices.SortFunc(upcoming, netip.Addr.Compare)
+	all := slices.SortedFunc(slices.Values(slices.Concat(fresh, used)), netip.Addr.Compare)
+	if !slices.Equal(upcoming, all) {
+		t.Fatalf("Upcoming = %v, want %v in some order", upcoming, all)
+	}
 	got, ok := table.Next(0, now)
+	if few := table.Upcoming(nil, 0, now, 1); ok && (len(few) != 1 || few[0] != got) {
+		t.Fatalf("the first of Upcoming is %v, and Next is %v", few, got)
+	}
 	switch {
 	case len(fresh)+len(used) == 0:
 		if ok {
