@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,8 +23,9 @@ func TestMain(m *testing.M) { os.Exit(netnstest.Main(m)) }
 var moving = mac.Addr{0x00, 0x04, 0x13, 0x92, 0x2d, 0x24}
 
 // toPeers are leases that reach into the future, as an office has them that
-// changes over to another server.
-func toPeers() []Lease {
+// changes over to another server: the same at each call, whatever the clock
+// says by then.
+var toPeers = sync.OnceValue(func() []Lease {
 	now := time.Now().UTC().Truncate(time.Second)
 	at := func(last byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 168, 50, last}) }
 	id := func(m mac.Addr) []byte { return append([]byte{1}, m[:]...) }
@@ -39,7 +41,7 @@ func toPeers() []Lease {
 		ls = append(ls, Lease{Address: at(byte(120 + i)), MAC: mac.Addr{2, 0, 0x5e, 0x10, 1, byte(i)}, Hostname: name, VendorClass: name, Start: now, Expiry: now.Add(time.Hour)})
 	}
 	return ls
-}
+})
 
 type wire struct {
 	dir, file string
