@@ -24,6 +24,9 @@ const (
 	// probeAfter is how long an address may have been without a client before it
 	// is probed again.
 	probeAfter = time.Hour
+	// maxPerMachine is how many addresses one machine may keep from clients. A
+	// router that answers ARP for others would have them all.
+	maxPerMachine = 16
 	// maxConflicts bounds the work that one message makes.
 	maxConflicts = 64
 )
@@ -62,7 +65,7 @@ type checks struct {
 	tokens float64               // of demandRate
 	filled time.Time
 	// reaches reports whether there is a way to ask for an address.
-	reaches func(netip.Addr) bool
+	reaches func(a netip.Addr, now time.Time) bool
 }
 
 // check is what is known of one address.
@@ -87,7 +90,7 @@ func (c *checks) finding(a netip.Addr, now time.Time) (finding, mac.Addr) {
 		return k.finding, k.by
 	case k != nil && k.waits != nil:
 		return findingUnknown, mac.Addr{} // its client speaks again
-	case c.busy || c.parked >= maxParked || c.budget(now) < 1 || c.reaches == nil || !c.reaches(a):
+	case c.busy || c.parked >= maxParked || c.budget(now) < 1 || !c.reaches(a, now):
 		return findingSkip, mac.Addr{}
 	}
 	return findingUnknown, mac.Addr{}
@@ -126,16 +129,28 @@ func (c *checks) park(a netip.Addr, p *packet, now time.Time) (before *packet) {
 	return before
 }
 
-// skip has an address offered unprobed for a while: it cannot be asked for.
-func (c *checks) skip(a netip.Addr, until time.Time) {
-	c.known[a] = &check{finding: findingSkip, until: until}
+// lift forgets what is known of an address: it has been leased, or somebody
+// knows better.
+func (c *checks) lift(a netip.Addr) {
+	if k := c.known[a]; k != nil && k.waits == nil {
+		delete(c.known, a)
+		delete(c.asking, a)
+	}
 }
 
-// lift forgets what is known of an address, where somebody knows better.
-func (c *checks) lift(a netip.Addr) {
-	if c.asking[a] == nil {
-		delete(c.known, a)
+// believes reports whether a machine's answers are taken for conflicts. One
+// that has answered for many addresses is a proxy, and speaks for none.
+func (c *checks) believes(by mac.Addr) bool {
+	if by.IsZero() {
+		return true
 	}
+	n := 0
+	for _, k := range c.known {
+		if k.finding == findingTaken && k.by == by {
+			n++
+		}
+	}
+	return n < maxPerMachine
 }
 
 // answered takes a machine's use of an address, and reports whether this

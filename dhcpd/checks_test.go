@@ -15,7 +15,7 @@ var (
 
 func newTestChecks() *checks {
 	c := newChecks()
-	c.reaches = func(netip.Addr) bool { return true }
+	c.reaches = func(netip.Addr, time.Time) bool { return true }
 	return c
 }
 
@@ -130,13 +130,11 @@ func TestCheckCutOff(t *testing.T) {
 		t.Error("clients wait while packets queue up")
 	}
 	c.busy = false
-	c.reaches = func(netip.Addr) bool { return false }
+	c.reaches = func(netip.Addr, time.Time) bool { return false }
 	if count(10) != 0 {
 		t.Error("clients wait where nobody can be asked")
 	}
-	c.reaches = func(netip.Addr) bool { return true }
-	c.skip(someAddr, now.Add(time.Second))
-	c.at(t, someAddr, now, findingSkip, mac.Addr{})
+	c.reaches = func(netip.Addr, time.Time) bool { return true }
 	if n := count(1000); n != maxParked {
 		t.Errorf("%d wait, want %d", n, maxParked)
 	}
@@ -144,4 +142,40 @@ func TestCheckCutOff(t *testing.T) {
 	if n := len(c.known); n != maxParked {
 		t.Errorf("%d are remembered, and %d asked for", n, maxParked)
 	}
+}
+
+// TestCheckProxy holds that one machine cannot keep the whole pool from clients.
+func TestCheckProxy(t *testing.T) {
+	t.Parallel()
+	c, now := newTestChecks(), checkStart
+	for i := range maxPerMachine {
+		if !c.believes(testClient(9)) {
+			t.Fatalf("not believed after %d answers", i)
+		}
+		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		c.begin(a, now.Add(patience), time.Minute)
+		c.answered(a, testClient(9), now)
+	}
+	if c.believes(testClient(9)) {
+		t.Error("believed for ever")
+	}
+	if !c.believes(testClient(8)) || !c.believes(mac.Addr{}) {
+		t.Error("others are not believed")
+	}
+}
+
+// TestCheckLift holds that a lease ends what a probe has shown, or was about to.
+func TestCheckLift(t *testing.T) {
+	t.Parallel()
+	c, now := newTestChecks(), checkStart
+	c.begin(someAddr, now.Add(patience), time.Minute)
+	c.lift(someAddr)
+	// The client announces itself.
+	if _, conflict := c.answered(someAddr, testClient(1), now); conflict {
+		t.Error("the client is its own conflict")
+	}
+	c.begin(someAddr, now.Add(patience), time.Minute)
+	c.answered(someAddr, testClient(9), now)
+	c.lift(someAddr)
+	c.at(t, someAddr, now, findingUnknown, mac.Addr{})
 }

@@ -1,6 +1,7 @@
 package dhcpd
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"net"
@@ -86,7 +87,13 @@ func newFakeWire() *fakeWire {
 
 type fakeAsker struct{ *fakeWire }
 
+// unreachable is what no route leads to.
+var unreachable = netip.MustParseAddr("198.51.100.99")
+
 func (w fakeAsker) Ask(a netip.Addr) error {
+	if a == unreachable {
+		return errors.New("network is unreachable")
+	}
 	w.asked <- a
 	return nil
 }
@@ -254,7 +261,7 @@ func TestWaysToAsk(t *testing.T) {
 	s.echo = routed
 	for addr, want := range map[string]asker{"192.0.2.10": wire, "198.51.100.10": routed, "203.0.113.10": nil, "10.0.0.1": nil} {
 		a := netip.MustParseAddr(addr)
-		if got := s.reaches(a); got != (want != nil) {
+		if got := s.reaches(a, checkStart); got != (want != nil) {
 			t.Errorf("%v can be asked for: %v", a, got)
 		}
 		if n := s.plan.at(a); n != nil {
@@ -271,8 +278,13 @@ func TestWaysToAsk(t *testing.T) {
 	s.checks.at(t, netip.MustParseAddr("198.51.100.10"), checkStart.Add(cleanRelayed-1), findingClean, mac.Addr{})
 	s.checks.at(t, netip.MustParseAddr("198.51.100.10"), checkStart.Add(cleanRelayed+patience), findingUnknown, mac.Addr{})
 	s.checks.at(t, netip.MustParseAddr("203.0.113.10"), checkStart.Add(time.Second), findingSkip, mac.Addr{})
-	s.checks.lift(netip.MustParseAddr("192.0.2.10"))
-	s.checks.at(t, netip.MustParseAddr("192.0.2.10"), checkStart, findingUnknown, mac.Addr{})
+	// One failure is enough for a while; nothing is remembered of each address.
+	if s.ask(checkStart, s.plan.at(unreachable), unreachable, patience) || s.reaches(unreachable, checkStart) || !s.reaches(unreachable, checkStart.Add(muteTime)) {
+		t.Error("a network that cannot be reached")
+	}
+	if s.checks.known[unreachable] != nil {
+		t.Error("an address that was not asked for is known")
+	}
 }
 
 // TestOwnSearchIsNotAnswered has our own DISCOVER come back by another

@@ -30,6 +30,9 @@ const (
 	renewEvery = 250 * time.Millisecond
 	idleEvery  = time.Second
 
+	// muteTime is how long nobody in a network is asked after that has failed.
+	muteTime = 10 * time.Second
+
 	// maxAnswers is how many answers wait to be read. An ARP storm is no reason
 	// to use more memory.
 	maxAnswers = 1024
@@ -94,20 +97,21 @@ func (s *Server) asker(n *network) (a asker, onLink bool) {
 }
 
 // reaches reports whether there is a way to ask for an address.
-func (s *Server) reaches(a netip.Addr) bool {
+func (s *Server) reaches(a netip.Addr, now time.Time) bool {
 	n := s.handler.plan.at(a)
-	if n == nil {
+	if n == nil || now.Before(s.mute[n.Name]) {
 		return false
 	}
 	way, _ := s.asker(n)
 	return way != nil
 }
 
-// ask sends a probe, and notes when it ends.
+// ask sends a probe, and notes when it ends. Where that cannot be, as where no
+// route leads, the network is left alone for a while.
 func (s *Server) ask(now time.Time, n *network, a netip.Addr, wait time.Duration) bool {
 	way, onLink := s.asker(n)
 	if way == nil || way.Ask(a) != nil {
-		s.checks.skip(a, now.Add(cleanRelayed))
+		s.mute[n.Name] = now.Add(muteTime)
 		return false
 	}
 	s.counters.probes.Add(1)
@@ -139,6 +143,10 @@ func (s *Server) probing(batch []*packet) []*packet {
 	s.checks.busy = len(batch) > busyGroup
 	s.heard = s.answers.take(s.heard)
 	for _, a := range s.heard {
+		if s.checks.asking[a.Addr] != nil && !s.checks.believes(a.MAC) {
+			s.limited(now, slog.LevelWarn, "a machine answers for many addresses, as a proxy does: it is not believed", keyMAC, a.MAC, keyIP, a.Addr)
+			continue
+		}
 		waited, conflict := s.checks.answered(a.Addr, a.MAC, now)
 		if waited != nil {
 			batch = append(batch, waited)
@@ -174,7 +182,7 @@ func (s *Server) aheadStep(now time.Time) time.Duration {
 	next := idleEvery
 	for _, n := range s.handler.plan.networks {
 		way, onLink := s.asker(n)
-		if !n.Probe || way == nil {
+		if !n.Probe || way == nil || now.Before(s.mute[n.Name]) {
 			continue
 		}
 		count, keep := aheadRelayed, cleanRelayed
@@ -188,10 +196,9 @@ func (s *Server) aheadStep(now time.Time) time.Duration {
 			switch {
 			case s.checks.asking[a] != nil || !s.handler.unproven(n, a, now):
 			case k == nil || !now.Before(k.until):
-				if unknown++; unknown > aheadBurst {
-					break
+				if unknown++; unknown <= aheadBurst {
+					s.ask(now, n, a, aheadPatience)
 				}
-				s.ask(now, n, a, aheadPatience)
 			case k.finding == findingClean && !renewed && k.until.Sub(now) < keep/5:
 				renewed = s.ask(now, n, a, aheadPatience)
 			}

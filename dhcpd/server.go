@@ -111,7 +111,8 @@ type Server struct {
 	ports     map[string]*port
 	echo      asker
 	checks    *checks
-	lookAhead time.Time // when to look ahead again
+	mute      map[string]time.Time // until when no address of a network is asked for
+	lookAhead time.Time            // when to look ahead again
 	alarm     *time.Timer
 	// Scratch.
 	heard    []probe.Answer
@@ -155,7 +156,7 @@ func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 		handler: handler{table: lease.NewTable(leases)},
 		limiter: limiter{},
 		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
-		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(),
+		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(), mute: map[string]time.Time{},
 	}
 	s.checks.reaches = s.reaches
 	s.handler.known = s.checks
@@ -552,6 +553,9 @@ func (s *Server) one(now time.Time, p *packet) {
 	}
 	if out.unprobed {
 		s.counters.unprobed.Add(1)
+	}
+	if out.kind == dhcpv4.MessageTypeAck {
+		s.checks.lift(out.addr)
 	}
 	if s.verbose() {
 		s.log.Debug("message", keyMAC, r.mac, keyIface, p.link.name, keyXID, fmt.Sprintf("%x", r.xid), "type", r.kind,
