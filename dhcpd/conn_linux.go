@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	rawsocket "github.com/mdlayher/packet"
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,14 +22,16 @@ var errNoRaw = errors.New("CAP_NET_RAW is missing")
 // on at once.
 const receiveBuffer = 4 << 20
 
-// socket is a conn on one interface of this machine.
+// socket is a conn on one interface of this machine. What comes and goes by UDP
+// does so with one system call for all that is there.
 type socket struct {
 	udp   *net.UDPConn
-	raw   *rawsocket.Conn // nil without CAP_NET_RAW
+	batch *ipv4.PacketConn // udp
+	raw   *rawsocket.Conn  // nil without CAP_NET_RAW
 	ifi   *net.Interface
-	in    [maxPacket]byte // of receive
-	oob   [128]byte       // of receive
-	frame []byte          // of send
+	in    []ipv4.Message // of receive
+	out   []ipv4.Message // of send
+	frame []byte         // of send
 }
 
 // openSocket listens on port 67 of one interface. Without the right to send raw
@@ -45,7 +48,10 @@ func openSocket(ifi *net.Interface) (conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", ifi.Name, err)
 	}
-	s := &socket{udp: pc.(*net.UDPConn), ifi: ifi}
+	s := &socket{udp: pc.(*net.UDPConn), batch: ipv4.NewPacketConn(pc), ifi: ifi, in: make([]ipv4.Message, readSize)}
+	for i := range s.in {
+		s.in[i] = ipv4.Message{Buffers: [][]byte{make([]byte, maxPacket)}, OOB: make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))}
+	}
 	// Protocol 0 receives nothing: this socket is for sending.
 	s.raw, err = rawsocket.Listen(ifi, rawsocket.Raw, 0, nil)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
@@ -85,44 +91,73 @@ func prepare(fd int, ifname string) error {
 	return nil
 }
 
-func (s *socket) receive(p *packet) error {
-	n, oobn, _, source, err := s.udp.ReadMsgUDPAddrPort(s.in[:], s.oob[:])
+func (s *socket) receive(packets []*packet) (int, error) {
+	n, err := s.batch.ReadBatch(s.in[:min(len(s.in), len(packets))], 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	// A message that is cut off here is longer than any client's, and is read as
-	// one whose last option is cut off.
-	p.data = append(p.data[:0], s.in[:n]...)
-	p.source, p.dest = netip.AddrPortFrom(source.Addr().Unmap(), source.Port()), netip.Addr{}
-	for oob := s.oob[:oobn]; len(oob) > 0; {
+	for i := range n {
+		m, p := &s.in[i], packets[i]
+		// A message that is cut off here is longer than any client's, and is read as
+		// one whose last option is cut off.
+		p.data = append(p.data[:0], m.Buffers[0][:m.N]...)
+		p.source, p.dest = netip.AddrPort{}, destinationOf(m.OOB[:m.NN])
+		if a, ok := m.Addr.(*net.UDPAddr); ok {
+			source := a.AddrPort()
+			p.source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+		}
+	}
+	return n, nil
+}
+
+// destinationOf reads where a datagram was sent to.
+func destinationOf(oob []byte) netip.Addr {
+	for len(oob) > 0 {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
 			break
 		}
 		if h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo {
-			p.dest = netip.AddrFrom4([4]byte(data[8:12]))
+			return netip.AddrFrom4([4]byte(data[8:12]))
 		}
 		oob = rest
 	}
-	return nil
+	return netip.Addr{}
 }
 
-func (s *socket) send(from netip.Addr, to destination, payload []byte) error {
-	if to.way == toHardware && s.raw != nil {
-		s.frame = appendFrame(s.frame[:0], s.ifi.HardwareAddr, from, to, payload)
-		_, err := s.raw.WriteTo(s.frame, &rawsocket.Addr{HardwareAddr: to.mac[:]})
-		return err
+func (s *socket) send(replies []outgoing) (int, error) {
+	if s.framed(replies[0].to) {
+		r := &replies[0]
+		s.frame = appendFrame(s.frame[:0], s.ifi.HardwareAddr, r.from, r.to, r.payload)
+		if _, err := s.raw.WriteTo(s.frame, &rawsocket.Addr{HardwareAddr: r.to.mac[:]}); err != nil {
+			return 0, err
+		}
+		return 1, nil
 	}
-	addr := to.addr
-	if to.way == toHardware {
+	s.out = s.out[:0]
+	for i := range replies {
+		if s.framed(replies[i].to) {
+			break
+		}
+		s.out = append(s.out, s.datagram(&replies[i].result))
+	}
+	n, err := s.batch.WriteBatch(s.out, 0)
+	return max(n, 0), err // -1 where there is an error
+}
+
+// framed reports whether a reply goes as a frame that is made here.
+func (s *socket) framed(to destination) bool { return to.way == toHardware && s.raw != nil }
+
+func (s *socket) datagram(r *result) ipv4.Message {
+	addr := r.to.addr
+	if r.to.way == toHardware {
 		addr = netip.AddrPortFrom(broadcastAddr, clientPort)
 	}
 	info := unix.Inet4Pktinfo{Ifindex: int32(s.ifi.Index)}
-	if from.Is4() {
-		info.Spec_dst = from.As4()
+	if r.from.Is4() {
+		info.Spec_dst = r.from.As4()
 	}
-	_, _, err := s.udp.WriteMsgUDPAddrPort(payload, unix.PktInfo4(&info), addr)
-	return err
+	return ipv4.Message{Buffers: [][]byte{r.payload}, OOB: unix.PktInfo4(&info), Addr: net.UDPAddrFromAddrPort(addr)}
 }
 
 func (s *socket) Close() error {

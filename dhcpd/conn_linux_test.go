@@ -1,14 +1,19 @@
 package dhcpd
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
@@ -46,6 +51,101 @@ func TestSecondServer(t *testing.T) {
 	}
 	if _, _, err := lookInterface("absent"); err == nil || !strings.HasPrefix(err.Error(), "looking for interface absent: ") {
 		t.Errorf("no interface: %v", err)
+	}
+}
+
+// TestSocketBatches holds that what is sent together arrives, in order, whoever
+// it is for; that a reply that cannot be sent does not keep back those behind
+// it; and that what has arrived together is read together.
+func TestSocketBatches(t *testing.T) {
+	netnstest.Need(t)
+	host := netnstest.NewNet(t, "batch", netip.MustParsePrefix("192.0.2.1/24")).Host(t, testMAC, netip.MustParsePrefix("192.0.2.2/24"))
+	ifi, _, err := lookInterface("batch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := openSocket(ifi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var relay *net.UDPConn
+	err = host.Do(func() (err error) {
+		relay, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(192, 0, 2, 2), Port: serverPort})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+
+	const count = 2*readSize + 1
+	server := netip.MustParseAddrPort("192.0.2.1:67")
+	source := netip.MustParseAddrPort("192.0.2.2:67")
+	for i := range count {
+		if _, err := relay.WriteToUDPAddrPort(bytes.Repeat([]byte{byte(i)}, i), server); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var packets [readSize]*packet
+	for i := range packets {
+		packets[i] = &packet{}
+	}
+	reads := 0
+	for i := 0; i < count; reads++ {
+		n, err := c.receive(packets[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range packets[:n] {
+			if want := bytes.Repeat([]byte{byte(i)}, i); !bytes.Equal(p.data, want) || p.source != source || p.dest != server.Addr() {
+				t.Fatalf("packet %d: % x from %v to %v", i, p.data, p.source, p.dest)
+			}
+			i++
+		}
+	}
+	if reads == count {
+		t.Error("one packet at a time was read")
+	}
+
+	s := &Server{log: slog.New(slog.DiscardHandler), limiter: limiter{}}
+	p := &port{conn: c}
+	var replies []outgoing
+	for i := range 8 {
+		r := result{kind: dhcpv4.MessageTypeOffer, payload: []byte{byte(i)}, from: server.Addr(), to: destination{way: toRelay, addr: source, mac: testMAC}}
+		switch i {
+		case 2, 3:
+			r.to.way = toHardware
+		case 0, 5, 7:
+			r.payload = make([]byte, 1<<16) // longer than a datagram can be
+		}
+		replies = append(replies, outgoing{port: p, result: r})
+	}
+	if left := s.send(time.Now(), replies); len(left) != 0 {
+		t.Errorf("%d replies are left", len(left))
+	}
+	if st := s.counters.stats(); st.SendErrors != 3 || st.Sent.Offer != 5 {
+		t.Errorf("%+v", st)
+	}
+	var got []byte
+	buf := make([]byte, maxPacket)
+	for range 5 {
+		n, from, err := relay.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != 1 || from != server {
+			t.Fatalf("%d octets from %v", n, from)
+		}
+		got = append(got, buf[0])
+	}
+	if diff := cmp.Diff([]byte{1, 2, 3, 4, 6}, got); diff != "" {
+		t.Errorf("replies (-want +got):\n%s", diff)
+	}
+
+	c.Close()
+	if _, err := c.receive(packets[:]); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

@@ -37,16 +37,20 @@ func newQueue(size int) *queue {
 	return &queue{ring: make([]*packet, size), wake: make(chan struct{}, 1)}
 }
 
-// get gives a packet to read into.
-func (q *queue) get() *packet {
+// get puts packets to read into where there are none.
+func (q *queue) get(packets []*packet) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.spare); n > 0 {
-		p := q.spare[n-1]
-		q.spare = q.spare[:n-1]
-		return p
+	for i, p := range packets {
+		switch n := len(q.spare); {
+		case p != nil:
+		case n > 0:
+			packets[i] = q.spare[n-1]
+			q.spare = q.spare[:n-1]
+		default:
+			packets[i] = &packet{}
+		}
 	}
-	return &packet{}
 }
 
 // put takes packets back that are done with.
@@ -56,16 +60,18 @@ func (q *queue) put(packets []*packet) {
 	q.spare = append(q.spare, packets...)
 }
 
-func (q *queue) push(p *packet) {
+func (q *queue) push(packets ...*packet) {
 	q.mu.Lock()
-	if q.n == len(q.ring) {
-		q.spare = append(q.spare, q.ring[q.head])
-		q.head = (q.head + 1) % len(q.ring)
-		q.n--
-		q.dropped++
+	for _, p := range packets {
+		if q.n == len(q.ring) {
+			q.spare = append(q.spare, q.ring[q.head])
+			q.head = (q.head + 1) % len(q.ring)
+			q.n--
+			q.dropped++
+		}
+		q.ring[(q.head+q.n)%len(q.ring)] = p
+		q.n++
 	}
-	q.ring[(q.head+q.n)%len(q.ring)] = p
-	q.n++
 	q.mu.Unlock()
 	q.nudge()
 }

@@ -33,6 +33,8 @@ const (
 	queueSize = 2048
 	// groupSize is how many packets share one sync at most.
 	groupSize = 256
+	// readSize is how many packets a reader takes at a time at most.
+	readSize = 32
 	// watchEvery is how often interfaces are looked at.
 	watchEvery = time.Second
 )
@@ -48,10 +50,13 @@ const (
 
 // conn is a socket on one interface.
 type conn interface {
-	// receive waits for a packet. One goroutine calls it.
-	receive(p *packet) error
-	// send sends from an address of ours. Another goroutine calls it.
-	send(from netip.Addr, to destination, payload []byte) error
+	// receive waits for packets, and reads those that are there: n, not more than
+	// there is room for. One goroutine calls it.
+	receive(packets []*packet) (n int, err error)
+	// send sends the first n of some replies, one at least. The error is why the
+	// next one cannot be sent; where it is nil, the others may be. Another
+	// goroutine calls it.
+	send(replies []outgoing) (n int, err error)
 	Close() error
 }
 
@@ -107,6 +112,7 @@ type Server struct {
 	owner     sync.Mutex
 	handler   handler
 	limiter   limiter
+	ready     []outgoing // replies that rest on no change
 	waiting   []outgoing
 	ports     map[string]*port
 	echo      asker
@@ -419,9 +425,10 @@ func lookInterface(name string) (*net.Interface, *link, error) {
 // read moves packets from a port to the queue, and does nothing else: what it
 // does not read in time the kernel throws away.
 func (s *Server) read(ctx context.Context, port *port) {
-	p := s.queue.get()
+	packets := make([]*packet, readSize)
 	for {
-		err := port.conn.receive(p)
+		s.queue.get(packets)
+		n, err := port.conn.receive(packets)
 		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
 			return
 		}
@@ -434,9 +441,12 @@ func (s *Server) read(ctx context.Context, port *port) {
 			}
 			continue
 		}
-		p.port, p.link = port, port.link.Load()
-		s.queue.push(p)
-		p = s.queue.get()
+		link := port.link.Load()
+		for _, p := range packets[:n] {
+			p.port, p.link = port, link
+		}
+		s.queue.push(packets[:n]...)
+		clear(packets[:n])
 	}
 }
 
@@ -486,15 +496,13 @@ func (s *Server) group(batch []*packet) {
 	for _, p := range batch {
 		s.one(now, p)
 	}
+	s.ready = s.send(now, s.ready)
 	if err := s.commit(); err != nil {
 		s.counters.writeDropped.Add(uint64(len(s.waiting)))
+		s.waiting = empty(s.waiting)
 	} else {
-		for _, o := range s.waiting {
-			s.send(now, o)
-		}
+		s.waiting = s.send(now, s.waiting)
 	}
-	clear(s.waiting)
-	s.waiting = s.waiting[:0]
 }
 
 // commit makes the pending changes of the table durable, or undoes them.
@@ -570,7 +578,7 @@ func (s *Server) one(now time.Time, p *packet) {
 	case out.wait:
 		s.waiting = append(s.waiting, o)
 	default:
-		s.send(now, o)
+		s.ready = append(s.ready, o)
 	}
 }
 
@@ -592,12 +600,36 @@ func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []not
 // verbose reports whether every message is logged.
 func (s *Server) verbose() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
 
-func (s *Server) send(now time.Time, o outgoing) {
-	if err := o.port.conn.send(o.from, o.to, o.payload); err != nil {
-		s.counters.sendErrors.Add(1)
-		s.limited(now, slog.LevelWarn, "reply cannot be sent", keyMAC, o.mac, keyIP, o.addr, keyErr, err)
-		return
+// send sends replies, and empties their list.
+func (s *Server) send(now time.Time, replies []outgoing) []outgoing {
+	for rest := replies; len(rest) > 0; {
+		port := rest[0].port
+		run := slices.IndexFunc(rest, func(o outgoing) bool { return o.port != port })
+		if run < 0 {
+			run = len(rest)
+		}
+		n, err := port.conn.send(rest[:run])
+		for i := range rest[:n] {
+			s.sent(now, &rest[i])
+		}
+		if err != nil {
+			o := &rest[n]
+			s.counters.sendErrors.Add(1)
+			s.limited(now, slog.LevelWarn, "reply cannot be sent", keyMAC, o.mac, keyIP, o.addr, keyErr, err)
+			n++
+		}
+		rest = rest[n:]
 	}
+	return empty(replies)
+}
+
+// empty empties a list that is used again.
+func empty(replies []outgoing) []outgoing {
+	clear(replies)
+	return replies[:0]
+}
+
+func (s *Server) sent(now time.Time, o *outgoing) {
 	s.counters.sent[o.kind].Add(1)
 	if o.wait && s.log.Enabled(context.Background(), slog.LevelInfo) {
 		s.limited(now, slog.LevelInfo, "leased", keyMAC, o.mac, keyIP, o.addr)

@@ -40,20 +40,22 @@ func newWire() *wire {
 	return &wire{in: make(chan []byte, 64), out: make(chan sentReply, 4096), closed: make(chan struct{})}
 }
 
-func (w *wire) receive(p *packet) error {
+func (w *wire) receive(packets []*packet) (int, error) {
 	select {
 	case b := <-w.in:
-		p.data = append(p.data[:0], b...)
-		p.dest = broadcastAddr
-		return nil
+		packets[0].data = append(packets[0].data[:0], b...)
+		packets[0].dest = broadcastAddr
+		return 1, nil
 	case <-w.closed:
-		return net.ErrClosed
+		return 0, net.ErrClosed
 	}
 }
 
-func (w *wire) send(from netip.Addr, to destination, payload []byte) error {
-	w.out <- sentReply{to, from, payload}
-	return nil
+func (w *wire) send(replies []outgoing) (int, error) {
+	for _, r := range replies {
+		w.out <- sentReply{r.to, r.from, r.payload}
+	}
+	return len(replies), nil
 }
 
 func (w *wire) Close() error {
@@ -318,10 +320,15 @@ func TestHostileLog(t *testing.T) {
 func TestQueueDropsTheOldest(t *testing.T) {
 	t.Parallel()
 	q := newQueue(4)
-	for i := range 7 {
-		p := q.get()
-		p.data = append(p.data[:0], byte(i))
-		q.push(p)
+	next := byte(0)
+	for _, n := range []int{1, 3, 2, 1} { // as many as a reader had at a time
+		packets := make([]*packet, n)
+		q.get(packets)
+		for _, p := range packets {
+			p.data = append(p.data[:0], next)
+			next++
+		}
+		q.push(packets...)
 	}
 	var got []byte
 	batch, ok := q.take(context.Background(), nil, 3)
@@ -333,8 +340,8 @@ func TestQueueDropsTheOldest(t *testing.T) {
 		t.Errorf("%v, %d lost (-want +got):\n%s", ok, q.lost(), diff)
 	}
 	q.put(batch)
-	if len(q.spare) != 4 {
-		t.Errorf("%d packets can be used again, want 4", len(q.spare))
+	if len(q.spare) != 5 {
+		t.Errorf("%d packets can be used again, want 5", len(q.spare))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
