@@ -13,7 +13,7 @@ const (
 	// milliseconds, one that saves power within a beacon or two.
 	patience = 160 * time.Millisecond
 	// aheadPatience is the same where nobody waits.
-	aheadPatience = time.Second
+	aheadPatience = 400 * time.Millisecond
 	// maxParked is how many clients wait for a probe at a time, and demandRate
 	// how many may begin to in a second: above that an address is offered
 	// unprobed, since a slow office is a sure harm and a conflict an unlikely one.
