@@ -17,8 +17,8 @@ const (
 	// maxParked is how many clients wait for a probe at a time, and demandRate
 	// how many may begin to in a second: above that an address is offered
 	// unprobed, since a slow office is a sure harm and a conflict an unlikely one.
-	maxParked  = 64
-	demandRate = 50
+	maxParked  = 16
+	demandRate = 20
 	// busyGroup is how many packets in one group mean that there is no time.
 	busyGroup = 32
 	// probeAfter is how long an address may have been without a client before it
@@ -60,10 +60,13 @@ type knowledge interface {
 type checks struct {
 	known  map[netip.Addr]*check
 	asking map[netip.Addr]*check // the part of known that is being asked for
-	parked int                   // packets that wait
-	busy   bool                  // packets queue up
-	tokens float64               // of demandRate
-	filled time.Time
+	// soonest is not after the end of any probe. Each group of packets looks at
+	// it, not at them all.
+	soonest time.Time
+	parked  int     // packets that wait
+	busy    bool    // packets queue up
+	tokens  float64 // of demandRate
+	filled  time.Time
 	// reaches reports whether there is a way to ask for an address.
 	reaches func(a netip.Addr, now time.Time) bool
 }
@@ -110,6 +113,9 @@ func (c *checks) begin(a netip.Addr, ends time.Time, keep time.Duration) {
 		c.known[a] = k
 	}
 	k.ends, k.keep = ends, keep
+	if len(c.asking) == 0 || ends.Before(c.soonest) {
+		c.soonest = ends
+	}
 	c.asking[a] = k
 }
 
@@ -120,6 +126,9 @@ func (c *checks) park(a netip.Addr, p *packet, now time.Time) (before *packet) {
 	k := c.asking[a]
 	if end := now.Add(patience); k.ends.After(end) {
 		k.ends = end
+		if end.Before(c.soonest) {
+			c.soonest = end
+		}
 	}
 	before, k.waits = k.waits, p
 	if before == nil {
@@ -172,8 +181,15 @@ func (c *checks) answered(a netip.Addr, by mac.Addr, now time.Time) (waited *pac
 // expire ends the probes that nobody has answered, and appends the packets that
 // waited for them.
 func (c *checks) expire(buf []*packet, now time.Time) []*packet {
+	if len(c.asking) == 0 || now.Before(c.soonest) {
+		return buf
+	}
+	c.soonest = now.Add(aheadPatience) // none that begins now ends later
 	for a, k := range c.asking {
 		if now.Before(k.ends) {
+			if k.ends.Before(c.soonest) {
+				c.soonest = k.ends
+			}
 			continue
 		}
 		if p := c.end(a, k); p != nil {
@@ -202,12 +218,5 @@ func (c *checks) forget(now time.Time) {
 	}
 }
 
-// next is when the first probe ends, if one is on its way.
-func (c *checks) next() (at time.Time, ok bool) {
-	for _, k := range c.asking {
-		if !ok || k.ends.Before(at) {
-			at, ok = k.ends, true
-		}
-	}
-	return at, ok
-}
+// next is when to look for probes that have ended, if any is on its way.
+func (c *checks) next() (at time.Time, ok bool) { return c.soonest, len(c.asking) > 0 }

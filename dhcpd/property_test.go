@@ -50,7 +50,14 @@ func TestNoAddressTwice(t *testing.T) {
 			},
 			"reload": func(*rapid.T) { w.handler.configure(w.handler.plan, w.handler.own) },
 			"disk":   func(t *rapid.T) { w.broken = rapid.Bool().Draw(t, "broken") },
-			"":       w.check,
+			"probe": func(t *rapid.T) {
+				a := netip.AddrFrom4([4]byte{192, 0, 2, byte(rapid.IntRange(1, 9).Draw(t, "probed"))})
+				w.known[a] = scripted{
+					rapid.SampledFrom([]finding{findingUnknown, findingClean, findingTaken, findingSkip}).Draw(t, "finding"),
+					testClient(rapid.IntRange(1, 8).Draw(t, "by")),
+				}
+			},
+			"": w.check,
 		})
 	})
 }
@@ -62,13 +69,14 @@ type world struct {
 	db      *bbolt.DB
 	store   *lease.Store
 	handler handler
+	known   findings
 	broken  bool
 	grants  map[netip.Addr]grant
 	offers  map[lease.Key]netip.Addr
 }
 
 func newWorld(t *rapid.T, path string) *world {
-	w := &world{t: t, path: path, now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), grants: map[netip.Addr]grant{}, offers: map[lease.Key]netip.Addr{}}
+	w := &world{t: t, path: path, now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), known: findings{}, grants: map[netip.Addr]grant{}, offers: map[lease.Key]netip.Addr{}}
 	w.open()
 	return w
 }
@@ -86,9 +94,10 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.handler = handler{table: lease.NewTable(leases)}
+	w.handler.known = w.known
 	p, err := compile(Config{
 		Networks: []Network{{
-			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, Authoritative: AuthorityYes,
+			Name: "office", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/24"), LeaseTime: time.Hour, Authoritative: AuthorityYes, Probe: true,
 			Ranges: []lease.Range{{First: netip.MustParseAddr("192.0.2.1"), Last: netip.MustParseAddr("192.0.2.6")}},
 			Hosts:  []Host{{MAC: testClient(1), Address: netip.MustParseAddr("192.0.2.3")}, {MAC: testClient(2), Address: netip.MustParseAddr("192.0.2.9")}},
 		}},

@@ -168,7 +168,7 @@ network "hall" {
 			street := wire.Host(t, mac.Addr{2, 0, 0, 0, 0, 2}, netip.Prefix{})
 			service := host.Service(t, nil, built(t), "serve", "--config", config)
 			if probed {
-				service.Wait(alone) // takes as long as 250 probes
+				service.Wait(alone) // which takes longer than 256 probes
 			}
 			var conn *packet.Conn
 			err := street.Do(func() error {
