@@ -37,6 +37,7 @@ import (
 //	< TYPE KEY=VALUE…                       what comes back, or "< nothing"
 //	+1h30m                                  time passes
 //	clock +48h, clock 1970, clock right     the wall clock is set, ahead or back by so much of what is right
+//	crowd N                                 N clients that nobody knows are offered addresses
 //	restart                                 the program is killed and started again
 //	shutdown                                the program is told to stop, and started again
 //	disk broken, disk works                 what the next commits will do
@@ -216,6 +217,11 @@ func (d *dialogue) line(line string) {
 			}
 		}
 		d.stale = true
+	case f[0] == "crowd":
+		for i := range d.number(f[1]) {
+			d.send("DISCOVER", []string{fmt.Sprintf("mac=02:00:00:00:00:%02x", i)})
+			d.expect("OFFER", nil)
+		}
 	case f[0] == "clock":
 		d.clock(f[1])
 	case f[0] == "shutdown":

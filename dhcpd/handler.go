@@ -68,6 +68,7 @@ const (
 	reasonOtherServer  reason = "meant for another server"
 	reasonUnknown      reason = "unknown client, and not authoritative"
 	reasonFull         reason = "no free address"
+	reasonCrowd        reason = "too many unknown clients have an offer"
 	reasonStranger     reason = "not a known client"
 	reasonWrongNetwork reason = "address is of another network"
 	reasonMoved        reason = "has a reserved address now"
@@ -316,7 +317,10 @@ func (x *exchange) discover(candidates []*network) {
 		if v == findingTaken {
 			continue
 		}
-		x.table.Offer(x.n.index, a, x.key, x.now.Add(offerTime))
+		if !x.offer(a) {
+			x.out.reason = reasonCrowd
+			return
+		}
 		if v == findingUnknown {
 			x.out.probe, x.out.network = a, x.n
 			return
@@ -331,6 +335,22 @@ func (x *exchange) discover(candidates []*network) {
 		return
 	}
 	x.out.reason = reasonFull
+}
+
+// offer sets an address aside for the client. One that nobody knows, by a lease
+// that it had or by the configuration, may be one of a flood: it is offered as
+// long as there is room.
+func (x *exchange) offer(a netip.Addr) bool {
+	until := x.now.Add(offerTime)
+	if x.n.host(x.r) != stranger || x.table.Binding(x.n.index, x.key) != nil {
+		x.table.Offer(x.n.index, a, x.key, until)
+		return true
+	}
+	if _, again := x.table.Offered(x.n.index, x.key, x.now); !again && !x.table.Room(x.n.index, x.now) {
+		return false
+	}
+	x.table.OfferStranger(x.n.index, a, x.key, x.now, until)
+	return true
 }
 
 // refuse leaves a client without an address, and says so where it can be told.

@@ -177,21 +177,47 @@ func (r *request) unicast() bool {
 
 var broadcastAddr = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
+// admit looks at a packet just enough to tell junk from a message, and what
+// message it is; 0 where only a closer look can tell.
+func admit(b []byte) (dhcpv4.MessageType, error) {
+	if err := checkHeader(b); err != nil {
+		return 0, err
+	}
+	for b = b[headerSize:]; len(b) > 0 && b[0] != optEnd; {
+		switch {
+		case b[0] == optPad:
+			b = b[1:]
+		case len(b) < 2 || len(b) < 2+int(b[1]):
+			return 0, nil
+		case b[0] == optMessageType && b[1] == 1:
+			return dhcpv4.MessageType(b[2]), nil
+		default:
+			b = b[2+int(b[1]):]
+		}
+	}
+	return 0, nil
+}
+
+func checkHeader(b []byte) error {
+	switch {
+	case len(b) < headerSize:
+		return errShort
+	case dhcpv4.OpcodeType(b[0]) != dhcpv4.OpcodeBootRequest:
+		return errNoRequest
+	case b[1] != hardwareType || int(b[2]) != len(mac.Addr{}):
+		return errHardware
+	case binary.BigEndian.Uint32(b[offCookie:]) != cookie:
+		return errCookie
+	}
+	return nil
+}
+
 // parse reads a client's message (RFC 2131 section 2) and admits it or says
 // why not. It is lenient about what does no harm: no End option, anything
 // after it, a last option that is cut off, options twice.
 func parse(b []byte, r *request) error {
-	if len(b) < headerSize {
-		return errShort
-	}
-	if dhcpv4.OpcodeType(b[0]) != dhcpv4.OpcodeBootRequest {
-		return errNoRequest
-	}
-	if b[1] != hardwareType || int(b[2]) != len(r.mac) {
-		return errHardware
-	}
-	if binary.BigEndian.Uint32(b[offCookie:]) != cookie {
-		return errCookie
+	if err := checkHeader(b); err != nil {
+		return err
 	}
 	*r = request{
 		link: r.link, source: r.source, dest: r.dest,

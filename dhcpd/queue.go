@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 // maxPacket is the longest message that is read. No client sends more, and the
@@ -17,24 +19,49 @@ type packet struct {
 	link   *link
 	source netip.AddrPort
 	dest   netip.Addr
-	parked bool // it waits for a probe
+	kind   dhcpv4.MessageType // as far as the reader can tell
+	parked bool               // it waits for a probe
 }
 
 // queue takes packets from the readers to the one goroutine that answers. It
 // never makes a reader wait: when it is full the oldest packet goes, whose
-// client has given up on it the soonest.
+// client has given up on it the soonest. Who has an address, or was offered one,
+// does not stand behind those that look for one.
 type queue struct {
 	wake chan struct{} // of one place
 
 	mu      sync.Mutex
-	ring    []*packet
-	head, n int
+	urgent  ring // all but DISCOVER
+	rest    ring
 	spare   []*packet
 	dropped uint64
 }
 
+// ring is a line of packets.
+type ring struct {
+	packets []*packet
+	head, n int
+}
+
 func newQueue(size int) *queue {
-	return &queue{ring: make([]*packet, size), wake: make(chan struct{}, 1)}
+	return &queue{urgent: ring{packets: make([]*packet, size)}, rest: ring{packets: make([]*packet, size)}, wake: make(chan struct{}, 1)}
+}
+
+func (r *ring) push(p *packet) (oldest *packet) {
+	if r.n == len(r.packets) {
+		oldest = r.pop()
+	}
+	r.packets[(r.head+r.n)%len(r.packets)] = p
+	r.n++
+	return oldest
+}
+
+func (r *ring) pop() *packet {
+	p := r.packets[r.head]
+	r.packets[r.head] = nil
+	r.head = (r.head + 1) % len(r.packets)
+	r.n--
+	return p
 }
 
 // get puts packets to read into where there are none.
@@ -63,14 +90,14 @@ func (q *queue) put(packets []*packet) {
 func (q *queue) push(packets ...*packet) {
 	q.mu.Lock()
 	for _, p := range packets {
-		if q.n == len(q.ring) {
-			q.spare = append(q.spare, q.ring[q.head])
-			q.head = (q.head + 1) % len(q.ring)
-			q.n--
+		r := &q.urgent
+		if p.kind == dhcpv4.MessageTypeDiscover || p.kind == 0 {
+			r = &q.rest
+		}
+		if old := r.push(p); old != nil {
+			q.spare = append(q.spare, old)
 			q.dropped++
 		}
-		q.ring[(q.head+q.n)%len(q.ring)] = p
-		q.n++
 	}
 	q.mu.Unlock()
 	q.nudge()
@@ -88,7 +115,7 @@ func (q *queue) nudge() {
 // batch. It reports false when the context has ended.
 func (q *queue) take(ctx context.Context, batch []*packet, n int) ([]*packet, bool) {
 	q.mu.Lock()
-	waiting := q.n
+	waiting := q.urgent.n + q.rest.n
 	q.mu.Unlock()
 	if waiting == 0 {
 		select {
@@ -101,11 +128,13 @@ func (q *queue) take(ctx context.Context, batch []*packet, n int) ([]*packet, bo
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for ; n > 0 && q.n > 0; n-- {
-		batch = append(batch, q.ring[q.head])
-		q.ring[q.head] = nil
-		q.head = (q.head + 1) % len(q.ring)
-		q.n--
+	// A quarter is for the rest, so that no crowd keeps all others waiting.
+	rest := min(q.rest.n, max(n/4, n-q.urgent.n))
+	for ; n > rest && q.urgent.n > 0; n-- {
+		batch = append(batch, q.urgent.pop())
+	}
+	for ; n > 0 && q.rest.n > 0; n-- {
+		batch = append(batch, q.rest.pop())
 	}
 	return batch, true
 }

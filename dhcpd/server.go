@@ -422,10 +422,10 @@ func lookInterface(name string) (*net.Interface, *link, error) {
 	return ifi, l, nil
 }
 
-// read moves packets from a port to the queue, and does nothing else: what it
-// does not read in time the kernel throws away.
+// read moves packets from a port to the queue, and does as little else as it
+// can: what it does not read in time the kernel throws away.
 func (s *Server) read(ctx context.Context, port *port) {
-	packets := make([]*packet, readSize)
+	packets, good := make([]*packet, readSize), make([]*packet, 0, readSize)
 	for {
 		s.queue.get(packets)
 		n, err := port.conn.receive(packets)
@@ -442,11 +442,19 @@ func (s *Server) read(ctx context.Context, port *port) {
 			continue
 		}
 		link := port.link.Load()
-		for _, p := range packets[:n] {
-			p.port, p.link = port, link
+		good = good[:0]
+		for i, p := range packets[:n] {
+			kind, err := admit(p.data)
+			if err != nil {
+				// Junk is not to crowd out what comes from clients.
+				s.counters.malformed.Add(1)
+				continue
+			}
+			p.port, p.link, p.kind = port, link, kind
+			good = append(good, p)
+			packets[i] = nil
 		}
-		s.queue.push(packets[:n]...)
-		clear(packets[:n])
+		s.queue.push(good...)
 	}
 }
 

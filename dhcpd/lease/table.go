@@ -45,6 +45,9 @@ type entry struct {
 
 	offered Key // to whom, until
 	until   time.Time
+	// stranger is where the offer is in the line of those to clients that nobody
+	// knows, 0 where it is not one of them.
+	stranger uint64
 
 	pool  *pool // nil where no network has the address
 	given bool  // the ranges of the pool give it out
@@ -61,6 +64,7 @@ type pool struct {
 	Scope
 	clients map[Key]*entry
 	offers  map[Key]*entry
+	line    line
 	// next and inRange are the first address that was never touched, and its
 	// range.
 	next    netip.Addr
@@ -90,6 +94,7 @@ func (t *Table) Configure(scopes []Scope) {
 			Scope: s, clients: map[Key]*entry{}, offers: map[Key]*entry{},
 			tried: &queue{}, used: &queue{},
 		}
+		p.line.quota = quota(s.Ranges)
 		if len(s.Ranges) > 0 {
 			p.next = s.Ranges[0].First
 		}
@@ -206,6 +211,7 @@ func (p *pool) forget(e *entry) {
 	}
 	delete(p.offers, e.offered)
 	e.offered, e.until = Key{}, time.Time{}
+	p.line.leave(e)
 	e.sooner()
 }
 

@@ -1,0 +1,154 @@
+package dhcpd
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+func TestQueueOrder(t *testing.T) {
+	t.Parallel()
+	q := newQueue(8)
+	push := func(b byte, kind dhcpv4.MessageType) {
+		q.push(&packet{data: []byte{b}, kind: kind})
+	}
+	for i := range 8 {
+		push(byte(i), dhcpv4.MessageTypeDiscover)
+		push(byte(10+i), dhcpv4.MessageTypeRequest)
+	}
+	var got []byte
+	for range 5 {
+		batch, _ := q.take(context.Background(), nil, 4)
+		for _, p := range batch {
+			got = append(got, p.data[0])
+		}
+	}
+	// A REQUEST goes first, but never alone while others wait.
+	want := []byte{10, 11, 12, 0, 13, 14, 15, 1, 16, 17, 2, 3, 4, 5, 6, 7}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		packet []byte
+		want   dhcpv4.MessageType
+		err    error
+	}{
+		{"DISCOVER", raw(53, 1, 1, 255), dhcpv4.MessageTypeDiscover, nil},
+		{"after others", raw(0, 12, 1, 'a', 53, 1, 3, 255), dhcpv4.MessageTypeRequest, nil},
+		{"in the file field, perhaps", raw(52, 1, 1, 255), 0, nil},
+		{"cut off", raw(53, 1), 0, nil},
+		{"no options", raw(), 0, nil},
+		{"reply", edit(raw(53, 1, 2, 255), 0, 2), 0, errNoRequest},
+		{"short", make([]byte, 100), 0, errShort},
+		{"no cookie", edit(raw(53, 1, 1, 255), offCookie, 0), 0, errCookie},
+		{"token ring", edit(raw(53, 1, 1, 255), 1, 6), 0, errHardware},
+	} {
+		if got, err := admit(c.packet); got != c.want || err != c.err {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+	}
+}
+
+// TestFlood has a network full of junk and of clients that nobody knows: the
+// memory stays what it is, half of the addresses stay free, a known client
+// renews at once and a new one gets in as soon as it is over.
+func TestFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes two seconds")
+	}
+	s, _ := newTestServer(t, office(), io.Discard) // 90 addresses
+	w := start(t, s)
+	w.in <- requestFor(1, 10)
+	w.next(t)
+
+	var before, after runtime.MemStats
+	flood := func(d time.Duration) {
+		rnd := rand.New(rand.NewPCG(3, 4))
+		junk := make([]byte, 300)
+		packet := from(0, dhcpv4.MessageTypeDiscover)
+		for end := time.Now().Add(d); time.Now().Before(end); {
+			for i := range junk {
+				junk[i] = byte(rnd.Uint32())
+			}
+			w.in <- bytes.Clone(junk)
+			w.in <- bytes.Clone(junk)
+			binary.BigEndian.PutUint32(packet[offCHAddr+2:], rnd.Uint32())
+			w.in <- bytes.Clone(packet)
+		}
+	}
+	flood(200 * time.Millisecond)
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+
+	stop := make(chan struct{})
+	acks := make(chan struct{}, 1)
+	offers := make(chan map[netip.Addr]bool)
+	go func() {
+		offered := map[netip.Addr]bool{}
+		for {
+			select {
+			case r := <-w.out:
+				if r.kind() == dhcpv4.MessageTypeAck {
+					select {
+					case acks <- struct{}{}:
+					default: // it came too late
+					}
+				} else {
+					offered[netip.AddrFrom4([4]byte(r.payload[offYIAddr:]))] = true
+				}
+			case <-stop:
+				offers <- offered
+				return
+			}
+		}
+	}()
+	flooded := make(chan struct{})
+	go func() { flood(2 * time.Second); close(flooded) }()
+	var took []time.Duration
+	for range 100 {
+		began := time.Now()
+		w.in <- renewal(1, 10)
+		select {
+		case <-acks:
+			took = append(took, time.Since(began))
+		case <-time.After(5 * time.Second):
+			t.Fatal("a renewal got no answer")
+		}
+		time.Sleep(10 * time.Millisecond) // the rate of the renewals
+	}
+	<-flooded
+	close(stop)
+	offered := <-offers
+	slices.Sort(took)
+	if p99 := took[98]; p99 > 100*time.Millisecond {
+		t.Errorf("a known client renews within %v", p99)
+	}
+	if len(offered) > 45 {
+		t.Errorf("%d of 90 addresses were offered to the flood", len(offered))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
+		t.Errorf("the memory grew by %d octets", grown)
+	}
+	st := s.Stats()
+	t.Logf("p99 %v, %d junk, %d DISCOVERs, %d dropped, heap %d to %d", took[98], st.Malformed, st.Received.Discover, st.QueueDropped, before.HeapAlloc, after.HeapAlloc)
+	if st.Malformed < 10_000 || st.Received.Discover < 5_000 {
+		t.Errorf("that was no flood: %+v", st)
+	}
+}

@@ -1,0 +1,112 @@
+package lease
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+const (
+	// maxStrangers bounds what offers to unknown clients take of the memory,
+	// however large the network is.
+	maxStrangers = 8192
+	// patience is how long an unknown client has an offer for itself where too
+	// many wait. One that means it answers within a second or two.
+	patience = 3 * time.Second
+)
+
+// line has the offers of a network to clients that nobody knows, the oldest
+// first. A flood of them must not tie up the addresses of the network: half of
+// them is for offers, and when that is used up the oldest offer ends.
+type line struct {
+	quota  int
+	n      int // offers
+	last   uint64
+	places []place // of offers, and of what has left since
+}
+
+type place struct {
+	entry    *entry
+	stranger uint64 // of the entry, as long as it stands here
+	since    time.Time
+}
+
+// quota is half of the addresses, all of so few that one floor's phones need
+// them.
+func quota(ranges []Range) int {
+	const few = 16
+	n := 0
+	for _, r := range ranges {
+		n += number(r.Last) - number(r.First) + 1
+	}
+	return min(max(n/2, few), maxStrangers)
+}
+
+func number(a netip.Addr) int {
+	a4 := a.As4()
+	return int(binary.BigEndian.Uint32(a4[:]))
+}
+
+func (l *line) join(e *entry, now time.Time) {
+	if e.stranger == 0 {
+		l.n++
+	}
+	l.last++
+	e.stranger = l.last
+	l.places = append(l.places, place{e, e.stranger, now})
+	if len(l.places) > 2*l.n+64 {
+		l.tidy()
+	}
+}
+
+func (l *line) leave(e *entry) {
+	if e.stranger != 0 {
+		l.n--
+		e.stranger = 0
+	}
+}
+
+// tidy drops the places of offers that have left the line.
+func (l *line) tidy() {
+	kept := l.places[:0]
+	for _, p := range l.places {
+		if p.entry.stranger == p.stranger {
+			kept = append(kept, p)
+		}
+	}
+	clear(l.places[len(kept):])
+	l.places = kept
+}
+
+// oldest gives the place of the offer that has waited the longest.
+func (l *line) oldest() (place, bool) {
+	for len(l.places) > 0 {
+		if p := l.places[0]; p.entry.stranger == p.stranger {
+			return p, true
+		}
+		l.places[0] = place{}
+		l.places = l.places[1:]
+	}
+	return place{}, false
+}
+
+// Room reports whether one more client that nobody knows may be offered an
+// address of a network. Where too many offers wait it ends the oldest, if that
+// has waited long enough.
+func (t *Table) Room(network int, now time.Time) bool {
+	p := t.pools[network]
+	for p.line.n >= p.line.quota {
+		first, ok := p.line.oldest()
+		if !ok || now.Sub(first.since) < patience {
+			return false
+		}
+		p.forget(first.entry)
+	}
+	return true
+}
+
+// OfferStranger is Offer to a client that nobody knows, for which there is Room.
+func (t *Table) OfferStranger(network int, a netip.Addr, k Key, now, until time.Time) {
+	t.Offer(network, a, k, until)
+	t.pools[network].line.join(t.entries[a], now)
+}
