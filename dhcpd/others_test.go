@@ -153,9 +153,13 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 			break
 		}
 	}
-	w.in <- edit(from(2, dhcpv4.MessageTypeInform), offCIAddr, 192, offCIAddr+2, 2, offCIAddr+3, 7)
-	if r := w.next(t); r.kind() != dhcpv4.MessageTypeAck {
-		t.Errorf("got %v", r.kind())
+	// So many that the octets of what waits would be another's by now if they were
+	// not kept.
+	for i := range 10 {
+		w.in <- edit(from(2+i, dhcpv4.MessageTypeInform), offCIAddr, 192, offCIAddr+2, 2, offCIAddr+3, 7)
+		if r := w.next(t); r.kind() != dhcpv4.MessageTypeAck {
+			t.Errorf("got %v", r.kind())
+		}
 	}
 	// Time stands still: without an answer nothing ends.
 	rest.answers <- probe.Answer{Addr: netip.MustParseAddr("192.0.2.10"), MAC: testClient(9)}
@@ -166,8 +170,8 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 			s.queue.nudge()
 			continue
 		case r := <-w.out:
-			if r.kind() != dhcpv4.MessageTypeOffer || r.payload[offYIAddr+3] == 10 {
-				t.Errorf("got %v of %v", r.kind(), r.payload[offYIAddr:offSIAddr])
+			if r.kind() != dhcpv4.MessageTypeOffer || r.payload[offYIAddr+3] == 10 || r.payload[offCHAddr+5] != 1 {
+				t.Errorf("got %v of %v for % x", r.kind(), r.payload[offYIAddr:offSIAddr], r.payload[offCHAddr:offCHAddr+6])
 			}
 		}
 		break
@@ -184,6 +188,19 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 	}
 	if !found {
 		t.Error("the address is not on record as declined")
+	}
+}
+
+// TestLeaseEndsFinding holds that what was known before a lease is not held
+// against the address after it.
+func TestLeaseEndsFinding(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, office(), io.Discard)
+	s.handler.configure(s.plan, map[netip.Addr]bool{netip.MustParseAddr("192.0.2.1"): true})
+	s.checks.begin(someAddr, checkStart.Add(patience), time.Minute)
+	s.group([]*packet{{data: requestFor(1, 10), port: &port{conn: newWire()}, link: testLink, dest: broadcastAddr}})
+	if len(s.checks.known)+len(s.checks.asking) != 0 {
+		t.Error("it is")
 	}
 }
 
