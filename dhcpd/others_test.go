@@ -204,6 +204,37 @@ func TestLeaseEndsFinding(t *testing.T) {
 	}
 }
 
+// TestConflictAhead has addresses answered for that no client waits for.
+func TestConflictAhead(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, office(), io.Discard)
+	s.now = func() time.Time { return checkStart }
+	s.handler.configure(s.plan, map[netip.Addr]bool{netip.MustParseAddr("192.0.2.1"): true})
+	unasked, leased := netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.12")
+	s.group([]*packet{{data: requestFor(1, 12), port: &port{conn: newWire()}, link: testLink, dest: broadcastAddr}})
+	for _, a := range []netip.Addr{someAddr, leased} {
+		s.checks.begin(a, checkStart.Add(patience), time.Minute)
+	}
+	for _, a := range []netip.Addr{someAddr, unasked, leased, netip.MustParseAddr("203.0.113.1")} {
+		s.answers.push(probe.Answer{Addr: a, MAC: testClient(9)})
+	}
+	if ready := s.probing(nil); len(ready) != 0 {
+		t.Errorf("%d packets", len(ready))
+	}
+	if l := s.handler.table.At(someAddr); l == nil || l.State != lease.Declined || l.MAC != testClient(9) {
+		t.Errorf("the address is not in quarantine: %+v", l)
+	}
+	if l := s.handler.table.At(unasked); l != nil {
+		t.Errorf("what nobody asked for is in quarantine: %+v", l)
+	}
+	if l := s.handler.table.At(leased); !l.Active(checkStart) || l.MAC != testClient(1) {
+		t.Errorf("a lease is gone: %+v", l)
+	}
+	if st := s.Stats(); st.Conflicts != 1 {
+		t.Errorf("%d conflicts", st.Conflicts)
+	}
+}
+
 // TestProbesAhead holds that what comes next is asked for unasked, slowly, and
 // once.
 func TestProbesAhead(t *testing.T) {
