@@ -1,0 +1,102 @@
+package lease
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"dialtone/internal/mac"
+)
+
+// TestRoom holds the line of offers to strangers to a list of them: how many
+// there are, which is the oldest, and that its memory stays with them.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	scope := Scope{Subnet: netip.MustParsePrefix("192.0.2.0/24"), Ranges: []Range{{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.73")}}}
+	rapid.Check(t, func(t *rapid.T) {
+		table := NewTable(nil)
+		table.Configure([]Scope{scope})
+		now := start
+		since := map[Key]time.Time{}
+		oldest := func() (k Key, at time.Time) {
+			for key, s := range since {
+				if at.IsZero() || s.Before(at) {
+					k, at = key, s
+				}
+			}
+			return k, at
+		}
+		next := 0
+		t.Repeat(map[string]func(*rapid.T){
+			"discover": func(t *rapid.T) {
+				next++
+				k := Key{MAC: mac.Addr{2, 0, 0, 0, byte(next >> 8), byte(next)}}
+				first, at := oldest()
+				full := len(since) >= 32
+				want := !full || now.Sub(at) >= patience
+				if got := table.Room(0, now); got != want {
+					t.Fatalf("Room = %v with %d offers, the oldest of %v", got, len(since), now.Sub(at))
+				}
+				if !want {
+					return
+				}
+				if full {
+					delete(since, first)
+				}
+				a, ok := table.Next(0, now)
+				if !ok {
+					t.Fatal("no address in spite of the quota")
+				}
+				table.OfferStranger(0, a, k, now, now.Add(time.Hour))
+				since[k] = now
+				now = now.Add(time.Millisecond) // so that there is one oldest
+			},
+			"again": func(t *rapid.T) {
+				for k := range since {
+					a, ok := table.Offered(0, k, now)
+					if !ok {
+						t.Fatalf("the offer to %v is gone", k)
+					}
+					table.OfferStranger(0, a, k, now, now.Add(time.Hour))
+					since[k] = now
+					now = now.Add(time.Millisecond)
+					return
+				}
+			},
+			"withdraw": func(*rapid.T) {
+				for k := range since {
+					table.Withdraw(0, k)
+					delete(since, k)
+					return
+				}
+			},
+			"wait": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond)
+			},
+			"": func(t *rapid.T) {
+				if l := &table.pools[0].line; l.n != len(since) || len(l.places) > 2*len(since)+2*64 {
+					t.Fatal(fmt.Sprintf("%d in the line, %d places, want %d", l.n, len(l.places), len(since)))
+				}
+			},
+		})
+	})
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		first, last string
+		want        int
+	}{
+		{"192.0.2.10", "192.0.2.19", 16},
+		{"192.0.2.10", "192.0.2.109", 50},
+		{"10.0.0.0", "10.255.255.255", maxStrangers},
+	} {
+		if got := quota([]Range{{netip.MustParseAddr(c.first), netip.MustParseAddr(c.last)}}); got != c.want {
+			t.Errorf("%s to %s: %d, want %d", c.first, c.last, got, c.want)
+		}
+	}
+}
