@@ -9,9 +9,13 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	rawsocket "github.com/mdlayher/packet"
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"dialtone/internal/mac"
 )
 
 // errNoRaw comes with a socket that sends no raw frames.
@@ -79,6 +83,9 @@ func prepare(fd int, ifname string) error {
 	// A reply may be fragmented on the way to a relay.
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT); err != nil {
 		return fmt.Errorf("allowing fragments: %w", err)
+	}
+	if err := filterJunk(fd); err != nil {
+		return err
 	}
 	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifname); err != nil {
 		return fmt.Errorf("binding to device: %w", err)
@@ -217,4 +224,35 @@ func fold(s uint32) uint16 {
 		s = s>>16 + s&0xffff
 	}
 	return uint16(s)
+}
+
+// filterJunk has the kernel drop what checkHeader would, so that a flood of it
+// takes no room in the receive buffer. The offsets are from the UDP header; a
+// packet that ends before one of them is dropped, too.
+func filterJunk(fd int) error {
+	const udp = 8
+	instructions := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: udp, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(dhcpv4.OpcodeBootRequest), SkipTrue: 7},
+		bpf.LoadAbsolute{Off: udp + 1, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: hardwareType, SkipTrue: 5},
+		bpf.LoadAbsolute{Off: udp + 2, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(len(mac.Addr{})), SkipTrue: 3},
+		bpf.LoadAbsolute{Off: udp + offCookie, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: cookie, SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 16},
+		bpf.RetConstant{Val: 0},
+	}
+	program, err := bpf.Assemble(instructions)
+	if err != nil {
+		return fmt.Errorf("assembling the filter: %w", err)
+	}
+	filter := make([]unix.SockFilter, len(program))
+	for i, p := range program {
+		filter[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
+	}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}); err != nil {
+		return fmt.Errorf("attaching the filter: %w", err)
+	}
+	return nil
 }
