@@ -44,7 +44,7 @@ type Verdict struct {
 // what became of it. State is Leased, Released for one that has ended, or
 // Declined; a zero Start is one that is not known, a zero Expiry none at all. An
 // active lease of ours is never replaced by another client's, so a second import
-// of the same leases changes nothing. With dry set the first doesn't either.
+// of the same leases changes none that runs. With dry set the first doesn't either.
 func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]Verdict, error) {
 	order := make([]int, len(leases))
 	for i := range order {
@@ -57,8 +57,13 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 		}
 		return l.Expiry
 	}
+	// A declined address is nobody's own any more, which may leave its client with
+	// another one of this import: those come first.
 	slices.SortStableFunc(order, func(a, b int) int {
 		x, y := &leases[a], &leases[b]
+		if x.State == lease.Declined || y.State == lease.Declined {
+			return cmp.Compare(y.State, x.State)
+		}
 		return cmp.Or(cmp.Compare(x.State, y.State), end(y).Compare(end(x)))
 	})
 	verdicts := make([]Verdict, len(leases))

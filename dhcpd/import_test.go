@@ -277,7 +277,9 @@ func TestImportProperties(t *testing.T) {
 			addresses[is.Key()] = a
 		}
 		for i, v := range run(theirs) {
-			if v.Outcome == Imported {
+			// One that is over may find its client without an address by now.
+			over := theirs[i].State == lease.Released || !theirs[i].Expiry.IsZero() && !theirs[i].Expiry.After(now)
+			if v.Outcome == Imported && !over {
 				rt.Errorf("a second import takes %+v", theirs[i])
 			}
 		}
