@@ -57,7 +57,7 @@ func Open(db *bbolt.DB, read Reading) (*Store, error) {
 		v := meta.Get(leaseBucket)
 		known = v != nil
 		if known && string(v) != version {
-			return fmt.Errorf("the leases are of version %.20q, this program knows version %s alone", v, version)
+			return fmt.Errorf("the leases are of version %.20q, this program knows version %s alone: carry them over with dialtone leases export and import", v, version)
 		}
 		return nil
 	})

@@ -145,7 +145,7 @@ func TestStoreRefusesAnotherVersion(t *testing.T) {
 	}
 	db = openDB(t, path)
 	_, err = Open(db, SystemTime)
-	if err == nil || err.Error() != `opening leases: the leases are of version "1", this program knows version 2 alone` {
+	if err == nil || err.Error() != `opening leases: the leases are of version "1", this program knows version 2 alone: carry them over with dialtone leases export and import` {
 		t.Errorf("error: %v", err)
 	}
 	db.Close()
