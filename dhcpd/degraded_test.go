@@ -42,6 +42,7 @@ func (s *Server) serve(t *testing.T, w *wire, data []byte, to netip.Addr) string
 	t.Helper()
 	p := &packet{data: data, port: &port{conn: w}, link: testLink, dest: to}
 	s.group([]*packet{p})
+	_ = s.commit()
 	select {
 	case r := <-w.out:
 		return strings.ToUpper(r.kind().String())
@@ -110,6 +111,7 @@ func TestDegraded(t *testing.T) {
 					t.Fatal("it stays degraded")
 				}
 				s.group(nil)
+				_ = s.commit()
 			}
 			if !strings.Contains(log.String(), "leases can be written again") {
 				t.Errorf("log:\n%s", &log)

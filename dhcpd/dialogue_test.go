@@ -530,7 +530,7 @@ func (d *dialogue) commit() {
 	}
 	if err == nil {
 		d.store.Publish(changes)
-		d.handler.table.Commit()
+		d.handler.table.Commit(len(changes))
 		return
 	}
 	if !d.broken {

@@ -148,7 +148,7 @@ func TestPowerCuts(t *testing.T) {
 		if err := store.Write(changes); err != nil {
 			t.Fatal(err)
 		}
-		h.table.Commit()
+		h.table.Commit(len(changes))
 		if len(d.writes) == 0 {
 			continue
 		}

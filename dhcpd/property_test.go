@@ -168,7 +168,7 @@ func (w *world) send(r *request) {
 			w.t.Fatal(err)
 		}
 		w.store.Publish(changes)
-		w.handler.table.Commit()
+		w.handler.table.Commit(len(changes))
 	} else {
 		w.store.Publish(w.handler.table.Rollback())
 		if out.wait {

@@ -114,6 +114,7 @@ type Server struct {
 	limiter   limiter
 	ready     []outgoing // replies that rest on no change
 	waiting   []outgoing
+	writing   *writing // nil where nothing is
 	ports     map[string]*port
 	echo      asker
 	checks    *checks
@@ -130,6 +131,15 @@ type setup struct {
 	plan  *plan
 	own   map[netip.Addr]bool
 	ports map[string]*port
+}
+
+// writing is a write that is on its way, of the first changes that are pending,
+// and the replies that wait for it.
+type writing struct {
+	changes []lease.Change
+	replies []outgoing
+	failing error      // what the store said before
+	done    chan error // of one place
 }
 
 // outgoing is a reply that waits for the disk.
@@ -463,6 +473,7 @@ func (s *Server) answer(ctx context.Context) {
 	s.owner.Lock()
 	defer s.owner.Unlock()
 	defer func() {
+		_ = s.commit()
 		if err := s.store.Mark(); err != nil {
 			s.log.Warn("the time of the leases cannot be kept", keyErr, err)
 		}
@@ -479,6 +490,7 @@ func (s *Server) answer(ctx context.Context) {
 			return
 		}
 		if next := s.next.Swap(nil); next != nil {
+			_ = s.commit()
 			s.handler.configure(next.plan, next.own)
 			s.ports = next.ports
 		}
@@ -498,38 +510,78 @@ func (s *Server) answer(ctx context.Context) {
 }
 
 // group answers packets that share one write. Replies that rest on no change
-// leave at once.
+// leave at once. While the changes of one group are written the next is
+// answered already; its own wait until that is over, and so do packets when
+// there are many.
 func (s *Server) group(batch []*packet) {
 	now := s.now()
 	for _, p := range batch {
 		s.one(now, p)
 	}
 	s.ready = s.send(now, s.ready)
-	if err := s.commit(); err != nil {
-		s.counters.writeDropped.Add(uint64(len(s.waiting)))
-		s.waiting = empty(s.waiting)
-	} else {
-		s.waiting = s.send(now, s.waiting)
+	if s.writing != nil {
+		select {
+		case err := <-s.writing.done:
+			_ = s.finish(err)
+		default:
+			if len(s.handler.table.Pending())-len(s.writing.changes) < groupSize {
+				return
+			}
+			_ = s.finish(<-s.writing.done)
+		}
 	}
+	_ = s.begin()
 }
 
-// commit makes the pending changes of the table durable, or undoes them.
+// begin writes what is pending. Nothing else is being written. Where no change
+// has to be, it is over at once, and the error is what came of it.
+func (s *Server) begin() error {
+	w := &writing{changes: s.handler.table.Pending(), replies: s.waiting, failing: s.store.Failing(), done: make(chan error, 1)}
+	s.writing, s.waiting = w, nil
+	if !slices.ContainsFunc(w.changes, func(c lease.Change) bool { return c.Write }) {
+		return s.finish(s.store.Write(w.changes))
+	}
+	go func() {
+		w.done <- s.store.Write(w.changes)
+		s.queue.nudge()
+	}()
+	return nil
+}
+
+// commit makes all pending changes durable, or undoes them.
 func (s *Server) commit() error {
-	changes := s.handler.table.Pending()
-	failed := s.store.Failing()
-	if err := s.store.Write(changes); err != nil {
+	if s.writing != nil {
+		if err := s.finish(<-s.writing.done); err != nil {
+			return err
+		}
+	}
+	if err := s.begin(); err != nil || s.writing == nil {
+		return err
+	}
+	return s.finish(<-s.writing.done)
+}
+
+// finish sends the replies that rest on a write. Where it failed, all that is
+// pending is undone: what came since may rest on it.
+func (s *Server) finish(err error) error {
+	w := s.writing
+	s.writing = nil
+	if err != nil {
 		s.store.Publish(s.handler.table.Rollback())
 		s.counters.writeErrors.Add(1)
-		if failed == nil {
+		s.counters.writeDropped.Add(uint64(len(w.replies) + len(s.waiting)))
+		s.waiting = empty(s.waiting)
+		if w.failing == nil {
 			s.log.Error("leases cannot be written: known clients renew, new ones get no answer", keyErr, err)
 		}
 		return err
 	}
-	if failed != nil {
+	if w.failing != nil {
 		s.log.Info("leases can be written again")
 	}
-	s.store.Publish(changes)
-	s.handler.table.Commit()
+	s.store.Publish(w.changes)
+	s.handler.table.Commit(len(w.changes))
+	s.send(s.now(), w.replies)
 	return nil
 }
 

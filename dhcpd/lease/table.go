@@ -391,8 +391,8 @@ func (e *entry) freeAt() time.Time {
 // It is valid until the next one.
 func (t *Table) Pending() []Change { return t.pending }
 
-// Commit says that the pending changes are durable.
-func (t *Table) Commit() { t.settle() }
+// Commit says that the first n pending changes are durable.
+func (t *Table) Commit(n int) { t.settle(n) }
 
 // Rollback undoes the pending changes that had to be written, and gives those
 // that stand: renewals that needed no write have been granted.
@@ -407,7 +407,7 @@ func (t *Table) Rollback() (stand []Change) {
 			stand = append(stand, c)
 		}
 	}
-	t.settle()
+	t.settle(len(t.pending))
 	return stand
 }
 
@@ -418,17 +418,23 @@ func (t *Table) Undo(n int) {
 		c.entry.dirty = false
 	}
 	t.pending = slices.Delete(t.pending, n, len(t.pending))
+	t.mark()
+}
+
+// settle forgets the first n pending changes.
+func (t *Table) settle(n int) {
+	for _, c := range t.pending[:n] {
+		c.entry.dirty = false
+	}
+	t.pending = slices.Delete(t.pending, 0, n)
+	t.mark()
+}
+
+// mark has the entries know again of the changes that are pending.
+func (t *Table) mark() {
 	for _, c := range t.pending {
 		c.entry.dirty = c.entry.dirty || c.Write
 	}
-}
-
-func (t *Table) settle() {
-	for _, c := range t.pending {
-		c.entry.dirty = false
-	}
-	clear(t.pending)
-	t.pending = t.pending[:0]
 }
 
 // queue is a heap of addresses by the time at which they become free.

@@ -146,10 +146,10 @@ func TestTableAgainstModel(t *testing.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 100).Draw(t, "minutes")) * time.Minute)
 			},
 			"commit": func(*rapid.T) {
-				table.Commit()
+				table.Commit(len(table.Pending()))
 			},
 			"reload": func(*rapid.T) {
-				table.Commit()
+				table.Commit(len(table.Pending()))
 				table.Configure([]Scope{scope})
 				for _, e := range want {
 					e.offered, e.until = Key{}, time.Time{}
@@ -256,7 +256,7 @@ func TestRollback(t *testing.T) {
 			table := NewTable(nil)
 			table.Configure([]Scope{office()})
 			bind(table, a, 1, 0, time.Hour, 2*time.Hour)
-			table.Commit()
+			table.Commit(len(table.Pending()))
 			c.do(t, table)
 			table.Rollback()
 			show := func(l *Lease) string {
@@ -276,6 +276,36 @@ func TestRollback(t *testing.T) {
 				t.Error("a renewal within the record waits for the disk after the rollback")
 			}
 		})
+	}
+}
+
+// TestCommitOfSome holds that changes which came after those that are durable
+// are still waited for, and undone alone.
+func TestCommitOfSome(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1_800_000_000, 0)
+	addr := netip.MustParseAddr("192.0.2.10")
+	table := NewTable(nil)
+	table.Configure([]Scope{office()})
+	bind := func(name string) (wait bool) {
+		return table.Bind(0, Lease{Addr: addr, MAC: key(1).MAC, HostName: name, Start: start, Expiry: start.Add(time.Hour)}, start.Add(2*time.Hour))
+	}
+	bind("a")
+	written := len(table.Pending())
+	bind("b")
+	table.Commit(written)
+	if got := table.Pending(); len(got) != 1 || got[0].After.HostName != "b" {
+		t.Errorf("pending: %+v", got)
+	}
+	if !bind("b") {
+		t.Error("a renewal does not wait for a name that is not durable")
+	}
+	table.Rollback()
+	if got := table.At(addr); got == nil || got.HostName != "a" {
+		t.Errorf("after Rollback: %+v", got)
+	}
+	if bind("a") {
+		t.Error("a renewal waits though nothing is pending")
 	}
 }
 
