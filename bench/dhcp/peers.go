@@ -80,12 +80,13 @@ network "bench" {
   subnet     = %q
   range      = [%q, %q]
   lease_time = %q
+  probe      = %t
 }
 
 provisioning {
   pnp = false
 }
-`, serverIf, s.state, files, s.prefix, s.first, s.last, s.lease)
+`, serverIf, s.state, files, s.prefix, s.first, s.last, s.lease, s.probes)
 }
 
 func keaCommand(s setup) (args, env []string, err error) {
