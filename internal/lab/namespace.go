@@ -175,13 +175,20 @@ func (n *Namespace) Plug(ctx context.Context, bridge, port, name string, hw mac.
 
 // WaitUp returns when an interface of the caller's namespace carries traffic.
 func WaitUp(ctx context.Context, name string) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("looking up interface %s: %w", name, err)
+	for {
+		up, err := watchUp(ctx, name)
+		if up || err != nil {
+			return err
+		}
 	}
+}
+
+// watchUp waits for an interface to be up. It reports false where the kernel
+// ended the watch early: it does so when it had more to say than it could keep.
+func watchUp(ctx context.Context, name string) (bool, error) {
 	updates, done := make(chan netlink.LinkUpdate, 16), make(chan struct{})
-	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{ListExisting: true}); err != nil {
-		return fmt.Errorf("watching interface %s: %w", name, err)
+	if err := netlink.LinkSubscribe(updates, done); err != nil {
+		return false, fmt.Errorf("watching interface %s: %w", name, err)
 	}
 	defer func() {
 		close(done)
@@ -191,24 +198,33 @@ func WaitUp(ctx context.Context, name string) error {
 			}
 		}()
 	}()
+	// Asked after the watch has begun, so that no change falls between.
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return false, fmt.Errorf("looking up interface %s: %w", name, err)
+	}
+	if carries(l.Attrs()) {
+		return true, nil
+	}
 	for {
 		select {
 		case u, ok := <-updates:
 			if !ok {
-				return fmt.Errorf("watching interface %s: the kernel closed the channel", name)
+				return false, nil
 			}
-			a := u.Attrs()
-			if a.Index != l.Attrs().Index {
-				continue
-			}
-			// Drivers without carrier detection say "unknown" for ever.
-			if a.OperState == netlink.OperUp || a.OperState == netlink.OperUnknown && a.Flags&net.FlagUp != 0 {
-				return nil
+			if a := u.Attrs(); a.Index == l.Attrs().Index && carries(a) {
+				return true, nil
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for interface %s to be up: %w", name, context.Cause(ctx))
+			return false, fmt.Errorf("waiting for interface %s to be up: %w", name, context.Cause(ctx))
 		}
 	}
+}
+
+// carries reports whether an interface is up. Drivers without carrier detection
+// say "unknown" for ever.
+func carries(a *netlink.LinkAttrs) bool {
+	return a.OperState == netlink.OperUp || a.OperState == netlink.OperUnknown && a.Flags&net.FlagUp != 0
 }
 
 // Remove deletes an interface of the caller's namespace.
