@@ -295,7 +295,16 @@ func (x *exchange) pick() (netip.Addr, bool) {
 	if x.n.KnownOnly && x.n.host(x.r) == stranger {
 		return netip.Addr{}, false
 	}
-	return x.table.Next(x.n.index, x.now)
+	if a, ok := x.table.Next(x.n.index, x.now); ok {
+		return a, true
+	}
+	return x.table.Evict(x.n.index, x.now, !x.unknown())
+}
+
+// unknown reports whether the client never had a lease, and is not in the
+// configuration.
+func (x *exchange) unknown() bool {
+	return x.n.host(x.r) == stranger && x.table.Binding(x.n.index, x.key) == nil
 }
 
 func (x *exchange) discover(candidates []*network) {
@@ -337,12 +346,11 @@ func (x *exchange) discover(candidates []*network) {
 	x.out.reason = reasonFull
 }
 
-// offer sets an address aside for the client. One that nobody knows, by a lease
-// that it had or by the configuration, may be one of a flood: it is offered as
-// long as there is room.
+// offer sets an address aside for the client. One that nobody knows may be one of
+// a flood: it is offered as long as there is room.
 func (x *exchange) offer(a netip.Addr) bool {
 	until := x.now.Add(offerTime)
-	if x.n.host(x.r) != stranger || x.table.Binding(x.n.index, x.key) != nil {
+	if !x.unknown() {
 		x.table.Offer(x.n.index, a, x.key, until)
 		return true
 	}

@@ -16,8 +16,9 @@ const (
 )
 
 // line has the offers of a network to clients that nobody knows, the oldest
-// first. A flood of them must not tie up the addresses of the network: half of
-// them is for offers, and when that is used up the oldest offer ends.
+// first. A flood of them must not tie up the addresses of the network: of a large
+// one half is for offers, and when that, or a small one, is used up the oldest
+// offer ends.
 type line struct {
 	quota  int
 	n      int // offers
@@ -31,10 +32,10 @@ type place struct {
 	since    time.Time
 }
 
-// quota is half of the addresses, all of so few that one floor's phones need
-// them.
+// quota is half of the addresses, all of so few that an office may need them in
+// the instant in which its power comes back.
 func quota(ranges []Range) int {
-	const few = 16
+	const few = 256
 	n := 0
 	for _, r := range ranges {
 		n += number(r.Last) - number(r.First) + 1
@@ -96,13 +97,32 @@ func (l *line) oldest() (place, bool) {
 func (t *Table) Room(network int, now time.Time) bool {
 	p := t.pools[network]
 	for p.line.n >= p.line.quota {
-		first, ok := p.line.oldest()
-		if !ok || now.Sub(first.since) < patience {
+		if _, ok := p.evict(now, patience); !ok {
 			return false
 		}
-		p.forget(first.entry)
 	}
 	return true
+}
+
+// Evict finds an address where Next finds none: it ends the offer to an unknown
+// client that has waited the longest. For another unknown client that has to be
+// long enough; a known one does not wait.
+func (t *Table) Evict(network int, now time.Time, known bool) (netip.Addr, bool) {
+	wait := patience
+	if known {
+		wait = 0
+	}
+	return t.pools[network].evict(now, wait)
+}
+
+// evict ends the oldest offer to an unknown client, if it is of that age.
+func (p *pool) evict(now time.Time, age time.Duration) (netip.Addr, bool) {
+	first, ok := p.line.oldest()
+	if !ok || now.Sub(first.since) < age {
+		return netip.Addr{}, false
+	}
+	p.forget(first.entry)
+	return first.entry.addr, true
 }
 
 // OfferStranger is Offer to a client that nobody knows, for which there is Room.

@@ -91,8 +91,8 @@ func TestQuota(t *testing.T) {
 		first, last string
 		want        int
 	}{
-		{"192.0.2.10", "192.0.2.19", 16},
-		{"192.0.2.10", "192.0.2.109", 50},
+		{"192.0.2.10", "192.0.2.19", 256},
+		{"10.0.0.0", "10.0.3.255", 512},
 		{"10.0.0.0", "10.255.255.255", maxStrangers},
 	} {
 		if got := quota([]Range{{netip.MustParseAddr(c.first), netip.MustParseAddr(c.last)}}); got != c.want {
