@@ -649,6 +649,8 @@ func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []not
 		switch n.text {
 		case noteDropped:
 			s.counters.optionsCut.Add(1)
+		case noteFull:
+			args[2] = "subnet" // no client's address is at stake
 		case noteConflict:
 			s.counters.conflicts.Add(1)
 			args[1] = n.by
