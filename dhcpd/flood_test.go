@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"slices"
 	"testing"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"dialtone/dhcpd/lease"
 )
 
 func TestQueueOrder(t *testing.T) {
@@ -64,12 +67,16 @@ func TestAdmit(t *testing.T) {
 }
 
 // TestFlood has a network full of junk and of clients that nobody knows: the
-// memory stays what it is, and a known client renews at once.
+// memory stays what it is, half of a large network stays free, and a known client
+// renews at once.
 func TestFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes two seconds")
 	}
-	s, _ := newTestServer(t, office(), io.Discard)
+	c := office()
+	c.Networks[0].Subnet = netip.MustParsePrefix("192.0.0.0/22")
+	c.Networks[0].Ranges = []lease.Range{{First: netip.MustParseAddr("192.0.0.10"), Last: netip.MustParseAddr("192.0.2.97")}} // 600
+	s, _ := newTestServer(t, c, io.Discard)
 	w := start(t, s)
 	w.in <- requestFor(1, 10)
 	w.next(t)
@@ -95,7 +102,9 @@ func TestFlood(t *testing.T) {
 
 	stop := make(chan struct{})
 	acks := make(chan struct{}, 1)
+	offers := make(chan map[netip.Addr]bool)
 	go func() {
+		offered := map[netip.Addr]bool{}
 		for {
 			select {
 			case r := <-w.out:
@@ -104,8 +113,11 @@ func TestFlood(t *testing.T) {
 					case acks <- struct{}{}:
 					default: // it came too late
 					}
+				} else {
+					offered[netip.AddrFrom4([4]byte(r.payload[offYIAddr:]))] = true
 				}
 			case <-stop:
+				offers <- offered
 				return
 			}
 		}
@@ -126,9 +138,13 @@ func TestFlood(t *testing.T) {
 	}
 	<-flooded
 	close(stop)
+	offered := <-offers
 	slices.Sort(took)
 	if p99 := took[98]; p99 > 100*time.Millisecond {
 		t.Errorf("a known client renews within %v", p99)
+	}
+	if n := len(offered); n == 0 || n > 300 {
+		t.Errorf("%d of 600 addresses were offered to the flood", n)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
