@@ -22,6 +22,7 @@ type evaluator struct {
 	ctx     *hcl.EvalContext
 	server  Server
 	layer   string
+	word    string // the block within the layer, for sources
 	of      string // "phone anna": whose values they are, "" in a general layer
 	general bool   // the layer ends up in documents that anyone may read
 
@@ -34,21 +35,27 @@ type evaluator struct {
 func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 	structure, diags := b.block(e.ctx)
 	e.layer, e.diags, e.said = b.name, diags, map[settingID]hcl.Range{}
+	e.word = "settings"
 	for _, a := range structure.settings {
 		e.setting(a, noIndex)
 	}
 	for _, id := range structure.identities {
+		e.word = fmt.Sprintf("identity %d", id.index)
 		e.identity(id)
 	}
 	for _, k := range structure.keys {
+		e.word = fmt.Sprintf("key %d", k.index)
 		e.key(k)
 	}
+	e.word = "phonebook"
 	for _, c := range structure.contacts {
 		e.contact(c)
 	}
+	e.word = "dialplan"
 	for _, t := range structure.templates {
 		e.template(t)
 	}
+	e.word = "languages"
 	for _, l := range structure.languages {
 		e.languages(l)
 	}
@@ -73,7 +80,7 @@ func (e *evaluator) failed(diags hcl.Diagnostics) {
 	}
 }
 
-func (e *evaluator) source(rng hcl.Range) source { return source{e.layer, rng} }
+func (e *evaluator) source(rng hcl.Range) source { return source{e.layer, e.word, rng} }
 
 // eval gives the value of an expression, and whether there is one.
 func (e *evaluator) eval(expr hcl.Expression) (cty.Value, bool) {
@@ -306,176 +313,11 @@ func (s setting) describe() string {
 	return fmt.Sprintf("%s with idx %d", s.name, s.index)
 }
 
-// identityWords are the words of an identity block and the settings that they
-// write. user_pname is the name that authenticates, not a password.
-var identityWords = []struct{ word, setting string }{
-	{"user", "user_name"},
-	{"auth_user", "user_pname"},
-	{"password", "user_pass"},
-	{"registrar", "user_host"},
-	{"outbound", "user_outbound"},
-	{"display_name", "user_realname"},
-	{"mailbox", "user_mailbox"},
-	{"active", "user_active"},
-}
-
-func (e *evaluator) identity(id indexed) {
-	for _, w := range identityWords {
-		a, ok := id.attrs[w.word]
-		if !ok {
-			continue
-		}
-		v, diags := a.Expr.Value(e.ctx)
-		if w.word == "password" {
-			for _, d := range diags {
-				d.EvalContext = nil // which a report would show the values of
-			}
-			v = v.Mark(config.Secret)
-		}
-		e.failed(diags)
-		if diags.HasErrors() {
-			continue
-		}
-		s := setting{name: w.setting, index: id.index, source: e.source(a.Range)}
-		e.settingValue(s, v, a.Expr.Range(), shape{object: true})
-	}
-	for _, a := range id.settings {
-		e.setting(a, id.index)
-	}
-	for _, s := range e.out.settings {
-		if s.id() == (settingID{"user_name", id.index}) && s.value.text != "" {
-			e.add(setting{name: "user_active", index: id.index, value: value{text: "on"}, weak: true, source: s.source})
-			return
-		}
-	}
-}
-
-// keyTypes are the first words that a function key's text may have.
-var keyTypes = []string{
-	"blf", "button", "conference", "dest", "dtmf", "keyevent", "line", "multicast", "none",
-	"orbit", "presence", "record", "redirect", "speed", "transfer", "url",
-}
-
-func (e *evaluator) key(b indexed) {
-	k := key{
-		index:   b.index,
-		action:  e.open(b.attrs, "type", ""),
-		context: e.open(b.attrs, "context", "active"),
-		perm:    e.open(b.attrs, "perm", ""),
-		source:  e.source(b.rng),
-	}
-	k.value, _ = e.text(b.attrs, "value")
-	k.label, _ = e.text(b.attrs, "label")
-	k.shortLabel, _ = e.text(b.attrs, "short_label")
-	k.defaultText, _ = e.text(b.attrs, "default_text")
-	k.longPress, _ = e.text(b.attrs, "lp")
-	if a, ok := b.attrs["perm"]; ok {
-		e.perm(k.perm, a.Expr.Range())
-	}
-	if a, ok := b.attrs["type"]; ok && k.action != "" && !slices.Contains(keyTypes, k.action) {
-		e.fail(a.Expr.Range(), "Unknown key type", "Phones know no function key of type %q.%s The types are %s.",
-			k.action, didYouMean(k.action, keyTypes), strings.Join(keyTypes, ", "))
-	}
-	if a, ok := b.attrs["value"]; ok && k.action == "line" && k.value.text != "" {
-		e.fail(a.Range, "Value on a line key", "A line key takes no value: it is the identity that context names, or the active one.")
-	}
-	if b.index < 0 || k.action == "" {
-		return // reported, or a type that is null: no key
-	}
-	e.out.keys = append(e.out.keys, k)
-}
-
-func (e *evaluator) contact(b named) {
-	c := contact{
-		name:       value{text: b.label},
-		numberType: e.open(b.attrs, "number_type", "sip"),
-		kind:       e.open(b.attrs, "type", "none"),
-		context:    e.open(b.attrs, "context", "active"),
-		source:     e.source(b.rng),
-	}
-	e.checkLabel(b)
-	c.firstName, _ = e.text(b.attrs, "first_name")
-	c.lastName, _ = e.text(b.attrs, "last_name")
-	var ok bool
-	if c.number, ok = e.text(b.attrs, "number"); !ok {
-		return
-	}
-	e.out.contacts = append(e.out.contacts, c)
-}
-
 // checkLabel checks a label that goes into a document.
 func (e *evaluator) checkLabel(b named) {
 	if err := checkText(b.label); err != nil {
 		e.fail(b.rng, "Character that no document can hold", "The label has %s, which XML cannot carry. Take it out.", err)
 	}
-}
-
-func (e *evaluator) template(b named) {
-	t := template{match: b.label, timeout: e.open(b.attrs, "timeout", ""), source: e.source(b.rng)}
-	e.checkLabel(b)
-	t.user, _ = e.text(b.attrs, "user")
-	t.rewrite, _ = e.text(b.attrs, "rewrite")
-	if _, err := strconv.ParseUint(t.timeout, 10, 16); err != nil && t.timeout != "" {
-		e.fail(b.attrs["timeout"].Expr.Range(), "Invalid timeout", "timeout is a whole number of seconds, not %q.", t.timeout)
-	}
-	for _, other := range e.out.templates {
-		if other.match == t.match {
-			e.fail(b.rng, "Duplicate template", "This layer has a template for %q already, at %s.", t.match, at(other.source.rng))
-			return
-		}
-	}
-	e.out.templates = append(e.out.templates, t)
-}
-
-func (e *evaluator) languages(attrs hcl.Attributes) {
-	for _, name := range []string{"gui", "web"} {
-		if a := attrs[name]; a != nil && !e.general {
-			e.fail(a.NameRange, "Languages of one phone", "Phones load languages with their general file. Move this to the default profile or to a model.")
-			return
-		}
-	}
-	e.out.gui = e.languageFiles(e.out.gui, attrs["gui"])
-	e.out.web = e.languageFiles(e.out.web, attrs["web"])
-}
-
-// languageFiles reads an object of names and files, sorted by name.
-func (e *evaluator) languageFiles(list []language, a *hcl.Attribute) []language {
-	if a == nil {
-		return list
-	}
-	v, ok := e.eval(a.Expr)
-	if !ok {
-		return list
-	}
-	v, marks := v.UnmarkDeep()
-	if !v.IsKnown() || v.IsNull() {
-		return list
-	}
-	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		e.fail(a.Expr.Range(), "Wrong type of value", `%s takes an object of names and files, such as { "Deutsch" = "languages/gui_lang_DE.xml" }.`, a.Name)
-		return list
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		name, file := it.Element()
-		text, ok := e.scalar(file, isSecret(marks), a.Name, a.Expr.Range())
-		if !ok {
-			continue
-		}
-		l := language{name: name.AsString(), url: text, source: e.source(a.Range)}
-		if err := checkText(l.name); err != nil {
-			e.fail(a.Expr.Range(), "Character that no document can hold", "The name of a language has %s, which XML cannot carry. Take it out.", err)
-		}
-		if !strings.Contains(text.text, "://") {
-			if !isRelative(text.text) {
-				e.fail(a.Expr.Range(), "Invalid path", "%q is neither a URL nor the path of a file within files_dir.", text.text)
-				continue
-			}
-			l.file = text.text
-			l.url.text = e.server.URL + escapePath(Path{Kind: File, Name: l.file})
-		}
-		list = append(list, l)
-	}
-	return list
 }
 
 // isRelative reports whether name is a clean path that stays in its folder.

@@ -10,6 +10,7 @@ import (
 // and explanations can point at it.
 type source struct {
 	layer string // "profile desk", "phone anna"
+	word  string // the block that wrote it: "settings", "identity 1", "ldap"
 	rng   hcl.Range
 }
 
