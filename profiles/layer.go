@@ -94,6 +94,15 @@ func (l layer) over(weaker layer) layer {
 	}
 }
 
+// merge lays each layer upon those before it.
+func merge(layers []layer) layer {
+	var merged layer
+	for _, l := range layers {
+		merged = l.over(merged)
+	}
+	return merged
+}
+
 // size estimates what l takes in memory.
 func (l layer) size() int {
 	const item = 400 // its struct, with the place that it came from and short texts

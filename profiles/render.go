@@ -303,25 +303,30 @@ func (s *Set) generalLayer(m Model, server Server) (generalLayer, error) {
 	if g, ok := s.layers.get(key); ok {
 		return g, nil
 	}
-	base, diags := s.baseLayer(server)
-	if m.Name != "" {
-		ctx := s.context(server, map[string]cty.Value{"model": cty.StringVal(m.Name)})
-		builtin, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(s.builtin)
-		diags = append(diags, more...)
-		base = base.over(builtin)
-	}
-	g := generalLayer{layer: base}
-	if b := s.models[strings.ToLower(m.Name)]; b != nil {
-		own, more := s.evaluateModel(b, server)
-		diags = append(diags, more...)
-		g.layer = own.over(base)
-		g.ownLanguages = len(own.gui)+len(own.web) > 0
-	}
+	layers, ownLanguages, diags := s.generalLayers(m, server)
+	g := generalLayer{layer: merge(layers), ownLanguages: ownLanguages}
 	if diags.HasErrors() {
 		return g, notFound("the general settings cannot be made: %v", diags)
 	}
 	s.layers.put(key, g, g.size())
 	return g, nil
+}
+
+// generalLayers evaluates the layers of a model's general file, weakest first.
+func (s *Set) generalLayers(m Model, server Server) (layers []layer, ownLanguages bool, diags hcl.Diagnostics) {
+	if m.Name != "" {
+		ctx := s.context(server, map[string]cty.Value{"model": cty.StringVal(m.Name)})
+		builtin, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(s.builtin)
+		layers, diags = append(layers, builtin), append(diags, more...)
+	}
+	base, more := s.baseLayers(server)
+	layers, diags = append(layers, base...), append(diags, more...)
+	if b := s.models[strings.ToLower(m.Name)]; b != nil {
+		own, more := s.evaluateModel(b, server)
+		layers, diags = append(layers, own), append(diags, more...)
+		ownLanguages = len(own.gui)+len(own.web) > 0
+	}
+	return layers, ownLanguages, diags
 }
 
 func (s *Set) context(server Server, vars map[string]cty.Value) *hcl.EvalContext {
@@ -335,44 +340,48 @@ func (s *Set) generalContext(server Server) *hcl.EvalContext {
 	return s.context(server, map[string]cty.Value{"phone": unknownPhone()})
 }
 
-// baseLayer evaluates the default profile.
-func (s *Set) baseLayer(server Server) (layer, hcl.Diagnostics) {
-	var base layer
+// baseLayers evaluates the default profile after those that it extends.
+func (s *Set) baseLayers(server Server) ([]layer, hcl.Diagnostics) {
+	var layers []layer
 	var diags hcl.Diagnostics
 	ctx := s.generalContext(server)
 	for _, p := range s.general {
 		l, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(p.body)
-		diags = append(diags, more...)
-		base = l.over(base)
+		layers, diags = append(layers, l), append(diags, more...)
 	}
-	return base, diags
+	return layers, diags
 }
 
 func (s *Set) evaluateModel(b *modelBlock, server Server) (layer, hcl.Diagnostics) {
 	return evaluator{ctx: s.generalContext(server), server: server, general: true}.evaluate(b.body)
 }
 
-// ownLayer evaluates what the phone's own layers say, for a phone that turned
-// out to be of the given model; "" leaves unknown what the configuration does
-// not say.
+// ownLayer is what the phone's own layers say together.
 func (s *Set) ownLayer(p *phone, model string, server Server) (layer, hcl.Diagnostics) {
+	layers, diags := s.ownLayers(p, model, server)
+	return merge(layers), diags
+}
+
+// ownLayers evaluates the phone's own layers, weakest first, for a phone that
+// turned out to be of the given model; "" leaves unknown what the configuration
+// does not say.
+func (s *Set) ownLayers(p *phone, model string, server Server) ([]layer, hcl.Diagnostics) {
 	object := p.object
 	if p.Model == "" {
 		object = s.learned(p, model)
 	}
 	e := evaluator{ctx: s.context(server, map[string]cty.Value{"phone": object}), server: server, of: p.where}
-	var own layer
+	var layers []layer
 	var diags hcl.Diagnostics
 	for _, profile := range s.ownChain(p.Profile) {
 		l, more := e.evaluate(profile.body)
-		diags = append(diags, more...)
-		own = l.over(own)
+		layers, diags = append(layers, l), append(diags, more...)
 	}
 	if p.each != cty.NilVal {
 		e.ctx = child(e.ctx, map[string]cty.Value{"each": p.each})
 	}
 	l, more := e.evaluate(p.block.body)
-	return l.over(own), append(diags, more...)
+	return append(layers, l), append(diags, more...)
 }
 
 // learned is the phone's object once it has said which model it is.
@@ -394,19 +403,28 @@ func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
 	if diags.HasErrors() {
 		return own, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
 	}
-	if len(own.contacts)+len(own.templates) == 0 {
+	if !own.replacesWhole() {
 		return own, nil
 	}
 	general, err := s.generalLayer(m, k.server)
 	if err != nil {
 		return own, err
 	}
-	merged := own.over(general.layer)
-	if len(own.contacts) > 0 {
-		own.contacts = merged.contacts
+	return own.whole(general.layer), nil
+}
+
+// replacesWhole reports whether l has a part that the phone does not merge into
+// what it has, but puts in its place.
+func (l layer) replacesWhole() bool { return len(l.contacts)+len(l.templates) > 0 }
+
+// whole completes such parts of a phone's file with those of the general one.
+func (l layer) whole(general layer) layer {
+	merged := l.over(general)
+	if len(l.contacts) > 0 {
+		l.contacts = merged.contacts
 	}
-	if len(own.templates) > 0 {
-		own.templates = merged.templates
+	if len(l.templates) > 0 {
+		l.templates = merged.templates
 	}
-	return own, nil
+	return l
 }

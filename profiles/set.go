@@ -351,9 +351,9 @@ func (l *loader) evaluateAll() {
 	for _, p := range s.general {
 		l.refuseByPhone(p.body)
 	}
-	base, diags := s.baseLayer(l.server)
+	base, diags := s.baseLayers(l.server)
 	l.problems.add(diags)
-	lint.layer(base)
+	lint.layer(merge(base))
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
