@@ -16,12 +16,6 @@ func errorAt(rng hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic
 	}
 }
 
-func warningAt(rng hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
-	d := errorAt(rng, summary, detail, args...)
-	d.Severity = hcl.DiagWarning
-	return d
-}
-
 // at gives a place within a sentence: "phones.hcl, line 7".
 func at(rng hcl.Range) string { return fmt.Sprintf("%s, line %d", rng.Filename, rng.Start.Line) }
 

@@ -133,12 +133,12 @@ type imageOf struct {
 
 // checkImage warns of an image that the phones will not get. Nothing is said
 // where the model has to be learned first.
-func (l *loader) checkImage(t target, model string) {
-	if l.images[imageOf{t, model}] {
+func (l *loader) checkImage(t target, of about) {
+	if l.images[imageOf{t, of.model}] {
 		return
 	}
-	l.images[imageOf{t, model}] = true
-	m, ok := l.set.Model(model)
+	l.images[imageOf{t, of.model}] = true
+	m, ok := l.set.Model(of.model)
 	if !ok || t.text == "" {
 		return
 	}
@@ -147,16 +147,16 @@ func (l *loader) checkImage(t target, model string) {
 		return
 	}
 	if stem, _, ok := strings.Cut(path.Base(name), "-"); ok && checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name) {
-		l.warn(t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+		l.warn(of, ruleOtherModel, t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
 	}
-	info, ok := l.stat(t.rng, "firmware/"+name)
+	info, ok := l.stat(of, t.rng, "firmware/"+name)
 	if ok && info.Size() > maxTFTPImage && l.set.scheme(m) == "tftp" {
-		l.warn(t.rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
+		l.warn(of, ruleTFTPSize, t.rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
 	}
 }
 
 // stat looks for a file that a document will name, and warns where it is missing.
-func (l *loader) stat(rng hcl.Range, name string) (os.FileInfo, bool) {
+func (l *loader) stat(of about, rng hcl.Range, name string) (os.FileInfo, bool) {
 	if l.cfg.Appliance.FilesDir == "" {
 		return nil, false
 	}
@@ -164,9 +164,9 @@ func (l *loader) stat(rng hcl.Range, name string) (os.FileInfo, bool) {
 	info, err := os.Stat(full)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		l.warn(rng, "Missing file", "There is no %s. Until it is there, phones go without it.", full)
+		l.warn(of, ruleMissingFile, rng, "Missing file", "There is no %s. Until it is there, phones go without it.", full)
 	case err != nil:
-		l.warn(rng, "Missing file", "Reading %s: %v.", full, err)
+		l.warn(of, ruleMissingFile, rng, "Missing file", "Reading %s: %v.", full, err)
 	}
 	return info, err == nil
 }

@@ -38,15 +38,33 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-func testInvalid(t *testing.T, name string) {
+// loadFixture loads a fixture from a folder of its own. A file of a .txtar that
+// says "SIZE N" is N bytes long.
+func loadFixture(t *testing.T, name string) (dir string, files []txtar.File, rep *config.Report) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []txtar.File{{Name: "dialtone.hcl", Data: text}}
+	files = []txtar.File{{Name: "dialtone.hcl", Data: text}}
 	if filepath.Ext(name) == ".txtar" {
 		files = txtar.Parse(text).Files
 	}
+	dir = writeFiles(t, files)
+	for _, f := range files {
+		var size int64
+		if n, _ := fmt.Sscanf(string(f.Data), "SIZE %d\n", &size); n == 1 {
+			if err := os.Truncate(filepath.Join(dir, f.Name), size); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cfg, rep := config.Load(dir, config.Options{})
+	Load(cfg, fakePasswords{}, rep)
+	return dir, files, rep
+}
+
+func testInvalid(t *testing.T, name string) {
+	dir, files, rep := loadFixture(t, name)
 	var want []string
 	for _, f := range files {
 		for i, line := range strings.Split(string(f.Data), "\n") {
@@ -55,9 +73,6 @@ func testInvalid(t *testing.T, name string) {
 			}
 		}
 	}
-	dir := writeFiles(t, files)
-	cfg, rep := config.Load(dir, config.Options{})
-	Load(cfg, fakePasswords{}, rep)
 	var got []string
 	for _, d := range rep.Diagnostics() {
 		severity := "ERROR"

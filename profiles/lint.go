@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"dialtone/internal/config"
 )
 
 // lint warns of what the maker asks not to provision.
@@ -22,35 +24,41 @@ var (
 	innerSettings   = []string{"mac", "reboot_after_nr", "reset_settings", "sip_port", "watch_arp_cache"}
 )
 
-func (t *lint) layer(l layer) {
+// layer looks at one layer as it was evaluated for what of says. The same layer
+// comes again for each phone that has it.
+func (t *lint) layer(l layer, of about) {
 	for _, s := range l.settings {
-		t.setting(s)
+		of.setting = s.name
+		t.setting(s, of)
 	}
+	of.setting = ""
 	for _, language := range slices.Concat(l.gui, l.web) {
 		if language.file != "" {
-			t.l.stat(language.source.rng, language.file)
+			t.l.stat(of, language.source.rng, language.file)
 		}
 	}
 }
 
-func (t *lint) setting(s setting) {
+func (t *lint) setting(s setting, of about) {
 	if t.seen[s.source.rng] {
 		return
 	}
-	t.seen[s.source.rng] = true
-	warn := func(summary, detail string) { t.l.warn(s.source.rng, summary, detail, s.name) }
+	of.shared = true
+	warn := func(rule config.Rule, summary, detail string) {
+		t.seen[s.source.rng] = t.l.warn(of, rule, s.source.rng, summary, detail, s.name)
+	}
 	switch {
 	case len(t.l.cfg.Networks) > 0 && slices.Contains(networkSettings, s.name):
-		warn("Network setting beside DHCP", "%s comes to the phone by DHCP from this appliance. Set here, it outlives what the network block says. Take it out.")
+		warn(ruleNetworkSetting, "Network setting beside DHCP", "%s comes to the phone by DHCP from this appliance. Set here, it outlives what the network block says. Take it out.")
 	case slices.Contains(updateSettings, s.name):
-		warn("Firmware setting", "%s makes the phone load an image past firmware_status. Use firmware = \"…\" in a model, profile or phone.")
+		warn(ruleFirmwareSetting, "Firmware setting", "%s makes the phone load an image past firmware_status. Use firmware = \"…\" in a model, profile or phone.")
 	case slices.Contains(innerSettings, s.name):
-		warn("Internal setting", "%s is the phone's own business, and the maker asks not to provision it. Take it out.")
+		warn(ruleInternalSetting, "Internal setting", "%s is the phone's own business, and the maker asks not to provision it. Take it out.")
 	case s.name == "setting_server":
-		warn("Setting server outside a redirect", "%s sends the phone elsewhere at its next start. Use redirect = \"…\" in its phone block if that is meant.")
+		warn(ruleSettingServer, "Setting server outside a redirect", "%s sends the phone elsewhere at its next start. Use redirect = \"…\" in its phone block if that is meant.")
 	case s.name == "phone_type":
-		warn("Setting that breaks provisioning", "With %s set the phone asks for file names that do not exist. Take it out.")
+		warn(rulePhoneType, "Setting that breaks provisioning", "With %s set the phone asks for file names that do not exist. Take it out.")
 	case s.name == "admin_mode" && textFlag(s.perm) == "&":
-		warn("Admin locked out", "%s is read-only with this flag, so nobody can log in as admin at the phone. Use perm = \"RW\".")
+		warn(ruleAdminLocked, "Admin locked out", "%s is read-only with this flag, so nobody can log in as admin at the phone. Use perm = \"RW\".")
 	}
 }

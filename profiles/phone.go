@@ -177,7 +177,7 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	p.firmware = l.target(l.header(p, ctx, "firmware"), p.at("firmware"))
 	wanted := l.set.wanted(p, p.Model)
 	p.Firmware = wanted.text
-	l.checkImage(wanted, p.Model)
+	l.checkImage(wanted, about{model: p.Model, phone: p, shared: true})
 	l.address(p, ctx)
 	l.redirect(p)
 	name := strings.ToLower(p.Name)
@@ -212,7 +212,7 @@ func (l *loader) address(p *phone, ctx *hcl.EvalContext) {
 	}
 	p.Address = a
 	if len(l.cfg.Networks) == 0 {
-		l.warn(rng, "Address without a network", "No network block leases addresses, so nothing gives %s to %s.", a, p.where)
+		l.warn(about{phone: p, shared: true}, ruleIdleAddress, rng, "Address without a network", "No network block leases addresses, so nothing gives %s to %s.", a, p.where)
 		return
 	}
 	network, ok := l.cfg.NetworkOf(a)

@@ -93,10 +93,6 @@ func (l *loader) fail(rng hcl.Range, summary, detail string, args ...any) {
 	l.problems.add(hcl.Diagnostics{errorAt(rng, summary, detail, args...)})
 }
 
-func (l *loader) warn(rng hcl.Range, summary, detail string, args ...any) {
-	l.problems.add(hcl.Diagnostics{warningAt(rng, summary, detail, args...)})
-}
-
 // Bounds of the caches, in bytes: the documents of some thousand phones, and the
 // general layers of the models that are about. A flood of requests for made-up
 // models fills no more.
@@ -149,6 +145,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.phoneObjects()
 	l.evaluateAll()
 	l.problems.report(rep)
+	rep.CloseSilences(Rules())
 	return l.set
 }
 
@@ -253,7 +250,7 @@ func (l *loader) model(b *hcl.Block) {
 	block.Firmware = block.firmware.text
 	block.Scheme = l.oneOf(attrs, "scheme", "http", "https", "tftp")
 	if block.Scheme == "https" && l.cfg.HTTPS == nil {
-		l.warn(attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
+		l.warn(about{model: m.Name}, ruleMissingHTTPS, attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
 	}
 	switch l.oneOf(attrs, "format", "xml", "text") {
 	case "xml":
@@ -353,14 +350,14 @@ func (l *loader) evaluateAll() {
 	}
 	base, diags := s.baseLayers(l.server)
 	l.problems.add(diags)
-	lint.layer(merge(base))
+	lint.layer(merge(base), about{})
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
-		l.checkImage(b.firmware, b.Name)
+		l.checkImage(b.firmware, about{model: b.Name})
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
 		l.problems.add(diags)
-		lint.layer(layer)
+		lint.layer(layer, about{model: b.Name})
 	}
 
 	used := map[*profile]bool{}
@@ -373,14 +370,14 @@ func (l *loader) evaluateAll() {
 		}
 		layer, diags := s.ownLayer(p, "", l.server)
 		l.problems.add(diags)
-		lint.layer(layer)
+		lint.layer(layer, about{phone: p})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})
 			layer, diags := evaluator{ctx: ctx, server: l.server}.evaluate(p.body)
 			l.problems.add(diags)
-			lint.layer(layer)
+			lint.layer(layer, about{})
 		}
 	}
 }

@@ -21,6 +21,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "dns"},
 	{Type: "admin"},
 	{Type: "locals"},
+	{Type: "silence", LabelNames: []string{"rule"}},
 	{Type: "profile", LabelNames: []string{"name"}},
 	{Type: "model", LabelNames: []string{"name"}},
 	{Type: "phone", LabelNames: []string{"mac"}},
@@ -55,6 +56,9 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body) {
 	functions := cfg.Functions()
 	d.ctx = &hcl.EvalContext{Functions: functions, Variables: scope(byType["locals"], functions)}
 
+	for _, block := range byType["silence"] {
+		d.silence(block)
+	}
 	appliance := d.single(byType["appliance"])
 	if appliance == nil && len(bodies) > 0 && !rep.Incomplete() {
 		d.fail(bodies[0].MissingItemRange(), "Missing appliance block", "The configuration has no block appliance { … }. "+
@@ -75,16 +79,14 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body) {
 	d.admin(d.single(byType["admin"]))
 }
 
-func (d *decoder) diagnose(severity hcl.DiagnosticSeverity, at hcl.Range, summary, format string, args ...any) {
-	d.rep.Append(hcl.Diagnostics{{Severity: severity, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at}})
-}
-
 func (d *decoder) fail(at hcl.Range, summary, format string, args ...any) {
-	d.diagnose(hcl.DiagError, at, summary, format, args...)
+	d.rep.Append(hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at}})
 }
 
-func (d *decoder) warn(at hcl.Range, summary, format string, args ...any) {
-	d.diagnose(hcl.DiagWarning, at, summary, format, args...)
+func (d *decoder) warn(rule Rule, at hcl.Range, summary, format string, args ...any) {
+	d.rep.Append(hcl.Diagnostics{{
+		Severity: hcl.DiagWarning, Summary: summary, Detail: fmt.Sprintf(format, args...), Subject: &at, Extra: Finding{Rule: rule},
+	}})
 }
 
 // where writes the beginning of a range for the middle of a sentence.

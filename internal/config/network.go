@@ -237,7 +237,7 @@ func (b body) excluded(name string, n Network) []netip.Addr {
 			continue
 		}
 		if n.Ranges != nil && !slices.ContainsFunc(n.Ranges, func(r Range) bool { return r.First.Compare(end) <= 0 && first.Compare(r.Last) <= 0 }) {
-			b.d.warn(e.at(), "Exclusion without effect", "%s is in no range of this network, so it is not leased anyway. Leave it out, or check it.", s)
+			b.d.warn(IdleExclusion, e.at(), "Exclusion without effect", "%s is in no range of this network, so it is not leased anyway. Leave it out, or check it.", s)
 		}
 		for a := first; a.Compare(end) <= 0; a = a.Next() {
 			if len(all) == maxExcluded {

@@ -21,6 +21,7 @@ type Report struct {
 	errors   int
 	unparsed bool
 	broken   map[line]bool
+	silences []*silence
 }
 
 // line is a line of a file.
@@ -35,9 +36,13 @@ func newReport() *Report {
 
 // Append adds diagnostics. One that equals an earlier one in severity, summary
 // and place is left out: an expression that is evaluated for each phone is wrong
-// once. So is one on a line that has a syntax error, as it follows from that.
+// once. So is one on a line that has a syntax error, as it follows from that, and
+// a warning that a silence block covers.
 func (r *Report) Append(diags hcl.Diagnostics) {
 	for _, d := range diags {
+		if r.Silenced(d) {
+			continue
+		}
 		d = r.refine(d)
 		key := fmt.Sprintf("%d %s", d.Severity, d.Summary)
 		if d.Subject != nil {
@@ -120,21 +125,37 @@ func place(d *hcl.Diagnostic) hcl.Range {
 	return *d.Subject
 }
 
+// title is the summary of a diagnostic, with the rule of a warning.
+func title(d *hcl.Diagnostic) string {
+	if rule := RuleOf(d); rule != "" {
+		return fmt.Sprintf("%s [%s]", d.Summary, rule)
+	}
+	return d.Summary
+}
+
 // Write prints the diagnostics with the lines that they point at, for a
 // terminal of the given width; 0 wraps nothing.
 func (r *Report) Write(w io.Writer, color bool, width int) error {
-	err := hcl.NewDiagnosticTextWriter(w, r.files, uint(max(width, 0)), color).WriteDiagnostics(r.Diagnostics())
+	shown := r.Diagnostics()
+	for i, d := range shown {
+		if summary := title(d); summary != d.Summary {
+			named := *d
+			named.Summary = summary
+			shown[i] = &named
+		}
+	}
+	err := hcl.NewDiagnosticTextWriter(w, r.files, uint(max(width, 0)), color).WriteDiagnostics(shown)
 	if err != nil {
 		return fmt.Errorf("writing diagnostics: %w", err)
 	}
 	return nil
 }
 
-// Lines gives each diagnostic as one line, "FILE:LINE: SUMMARY: DETAIL", for a
-// log.
+// Lines gives each diagnostic as one line, "FILE:LINE: SUMMARY: DETAIL" with the
+// rule of a warning after its summary, for a log.
 func (r *Report) Lines() (errors, warnings []string) {
 	for _, d := range r.Diagnostics() {
-		line := d.Summary + ": " + d.Detail
+		line := title(d) + ": " + d.Detail
 		if at := place(d); at.Filename != "" {
 			line = fmt.Sprintf("%s:%d: %s", at.Filename, at.Start.Line, line)
 		}
@@ -147,12 +168,13 @@ func (r *Report) Lines() (errors, warnings []string) {
 	return errors, warnings
 }
 
-// MarshalJSON gives a list of objects with severity ("error" or "warning"),
-// summary, detail, file, line and column; the last three are left out where a
-// diagnostic has no place.
+// MarshalJSON gives a list of objects with severity ("error" or "warning"), rule
+// (of warnings alone), summary, detail, file, line and column; the last three are
+// left out where a diagnostic has no place.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	type entry struct {
 		Severity string `json:"severity"`
+		Rule     Rule   `json:"rule,omitempty"`
 		Summary  string `json:"summary"`
 		Detail   string `json:"detail"`
 		File     string `json:"file,omitempty"`
@@ -162,7 +184,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	entries := make([]entry, 0, len(r.diags))
 	for _, d := range r.Diagnostics() {
 		at := place(d)
-		e := entry{"error", d.Summary, d.Detail, at.Filename, at.Start.Line, at.Start.Column}
+		e := entry{"error", RuleOf(d), d.Summary, d.Detail, at.Filename, at.Start.Line, at.Start.Column}
 		if d.Severity == hcl.DiagWarning {
 			e.Severity = "warning"
 		}

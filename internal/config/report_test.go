@@ -51,7 +51,7 @@ Error: Invalid subnet
 192.168.50.1/24 is an address inside a subnet. The subnet is
 "192.168.50.0/24".
 
-Warning: Exclusion without effect
+Warning: Exclusion without effect [idle-exclusion]
 
   on etc/in.hcl line 9, in network "office":
    9:   exclude    = ["192.168.50.1"]
@@ -59,7 +59,7 @@ Warning: Exclusion without effect
 192.168.50.1 is in no range of this network, so it is not leased anyway. Leave
 it out, or check it.
 
-Warning: Missing client_ca
+Warning: Missing client_ca [missing-client-ca]
 
   on etc/in.hcl line 13, in provisioning:
   13:   secrets = "certificate"
@@ -82,8 +82,8 @@ Until then no phone gets its own file.
 	}
 
 	type entry struct {
-		Severity, Summary, Detail, File string
-		Line, Column                    int
+		Severity, Rule, Summary, Detail, File string
+		Line, Column                          int
 	}
 	encoded, err := json.Marshal(rep)
 	if err != nil {
@@ -94,7 +94,7 @@ Until then no phone gets its own file.
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(entry{
-		"warning", "Exclusion without effect", "192.168.50.1 is in no range of this network, so it is not leased anyway. Leave it out, or check it.",
+		"warning", "idle-exclusion", "Exclusion without effect", "192.168.50.1 is in no range of this network, so it is not leased anyway. Leave it out, or check it.",
 		"etc/in.hcl", 9, 17,
 	}, entries[2]); diff != "" || len(entries) != 4 {
 		t.Errorf("MarshalJSON gives %d entries; the third (-want +got):\n%s", len(entries), diff)

@@ -45,11 +45,11 @@ func (d *decoder) provisioning(block *hcl.Block) {
 		return
 	}
 	if p.Scheme == "https" && https == nil {
-		d.warn(b.Attributes["scheme"].Expr.Range(), "Missing https block", "Phones are sent to https, and there is no https block. "+
+		d.warn(MissingHTTPS, b.Attributes["scheme"].Expr.Range(), "Missing https block", "Phones are sent to https, and there is no https block. "+
 			"Add one with the certificate and the key of this appliance.")
 	}
 	if p.Secrets == "certificate" && (https == nil || https.ClientCA == "") {
-		d.warn(b.Attributes["secrets"].Expr.Range(), "Missing client_ca", "Secrets go only to phones that show a certificate, and none can be checked: "+
+		d.warn(MissingClientCA, b.Attributes["secrets"].Expr.Range(), "Missing client_ca", "Secrets go only to phones that show a certificate, and none can be checked: "+
 			"name the certificates of the phones' maker as client_ca in the https block. Until then no phone gets its own file.")
 	}
 	if https != nil && https.Port == p.HTTPPort {

@@ -1,0 +1,74 @@
+package profiles
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"dialtone/internal/config"
+)
+
+// The rules that check warns by, besides those of package config. A new one goes
+// here, into Rules, into docs/rules.md and into a fixture; tests hold all four
+// together.
+const (
+	ruleMissingHTTPS                = config.MissingHTTPS
+	ruleIdleAddress     config.Rule = "idle-address"
+	ruleMissingFile     config.Rule = "missing-file"
+	ruleOtherModel      config.Rule = "other-model"
+	ruleTFTPSize        config.Rule = "tftp-size"
+	ruleNetworkSetting  config.Rule = "network-setting"
+	ruleFirmwareSetting config.Rule = "firmware-setting"
+	ruleInternalSetting config.Rule = "internal-setting"
+	ruleSettingServer   config.Rule = "setting-server"
+	rulePhoneType       config.Rule = "phone-type"
+	ruleAdminLocked     config.Rule = "admin-locked"
+)
+
+// Rules gives the rules of this package, each with what it says in a line.
+func Rules() map[config.Rule]string {
+	return map[config.Rule]string{
+		ruleIdleAddress:     "A phone has a fixed address, and no network block leases any.",
+		ruleMissingFile:     "A document names a file that files_dir does not have.",
+		ruleOtherModel:      "A firmware image is by its name for another model.",
+		ruleTFTPSize:        "A firmware image is larger than the phones' TFTP can carry (32 MB).",
+		ruleNetworkSetting:  "A setting of the network is provisioned, although DHCP gives it.",
+		ruleFirmwareSetting: "A setting makes phones load an image past firmware_status.",
+		ruleInternalSetting: "A setting is the phone's own business, and the maker asks not to provision it.",
+		ruleSettingServer:   "setting_server is set outside a redirect, so that the phone leaves.",
+		rulePhoneType:       "phone_type is set, after which the phone asks for names that do not exist.",
+		ruleAdminLocked:     "admin_mode is read-only, so that nobody can log in as admin at the phone.",
+	}
+}
+
+// about is what a warning was found in, for silence blocks that are bound to it.
+// What is not known is left out.
+type about struct {
+	setting string
+	model   string
+	phone   *phone
+	shared  bool // not of this phone alone, which is therefore not named
+}
+
+// warn adds a warning, unless a silence block covers it, and reports whether it
+// did. Warnings that differ in nothing but their phones become one.
+func (l *loader) warn(a about, rule config.Rule, rng hcl.Range, summary, detail string, args ...any) bool {
+	d := errorAt(rng, summary, detail, args...)
+	d.Severity = hcl.DiagWarning
+	f := config.Finding{Rule: rule, Setting: a.setting, Model: a.model}
+	if a.phone == nil {
+		d.Extra = f
+	} else {
+		if f.Model == "" {
+			f.Model = a.phone.Model
+		}
+		f.Phones = []string{a.phone.Name, a.phone.MAC.Hex()}
+		d.Extra = f
+		if !a.shared {
+			d.Extra = forPhone{phone: a.phone.where, inner: f}
+		}
+	}
+	if l.rep.Silenced(d) {
+		return false
+	}
+	l.problems.add(hcl.Diagnostics{d})
+	return true
+}
