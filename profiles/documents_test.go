@@ -182,7 +182,7 @@ func answer(t *testing.T, s *Set, line string) string {
 		readers = d.Own.Hex()
 	}
 	secret := ""
-	if d.Secret {
+	if len(d.Secrets) > 0 {
 		secret = ", secret"
 	}
 	return fmt.Sprintf("%s for %s%s\n%s", d.Path, readers, secret, d.Body)

@@ -30,7 +30,25 @@ type Document struct {
 	ContentType string
 	Own         mac.Addr // the one phone that may have it; zero for anyone
 	Path        Path     // in canonical spelling
-	Secret      bool     // there are secrets in it, masked or not
+	Secrets     []Span   // where in Body secrets are, masked or not, in order
+}
+
+// Span is a part of a document: octets from Start up to End.
+type Span struct{ Start, End int }
+
+// Seal gives Body with each secret replaced by what seal makes of it.
+func (d Document) Seal(seal func(secret string) string) []byte {
+	if len(d.Secrets) == 0 {
+		return d.Body
+	}
+	sealed := make([]byte, 0, len(d.Body)+32*len(d.Secrets))
+	end := 0
+	for _, s := range d.Secrets {
+		sealed = append(sealed, d.Body[end:s.Start]...)
+		sealed = append(sealed, seal(string(d.Body[s.Start:s.End]))...)
+		end = s.End
+	}
+	return append(sealed, d.Body[end:]...)
 }
 
 // NotFound says why there is no document.
@@ -65,7 +83,7 @@ func (s *Set) Render(r Request) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	s.documents.put(key, d, len(d.Body)+len(key.server.URL)+512)
+	s.documents.put(key, d, len(d.Body)+len(key.server.URL)+16*len(d.Secrets)+512)
 	return d, nil
 }
 
@@ -233,7 +251,7 @@ func (s *Set) xml(k documentKey, d *Document) error {
 	case kind == FirmwareStatus:
 		w.firmware(k.image, k.none)
 	}
-	d.Body, d.ContentType, d.Secret = w.b.Bytes(), "text/xml; charset=utf-8", w.secret
+	d.Body, d.ContentType, d.Secrets = w.b.Bytes(), "text/xml; charset=utf-8", w.secrets
 	return nil
 }
 
@@ -280,7 +298,7 @@ func (s *Set) text(k documentKey, d *Document) error {
 	case kind == FirmwareStatus:
 		w.firmware(k.image, k.none)
 	}
-	d.Body, d.ContentType, d.Secret = w.bytes(), "text/plain; charset=utf-8", w.secret
+	d.Body, d.ContentType, d.Secrets = w.bytes(), "text/plain; charset=utf-8", w.secrets
 	return nil
 }
 

@@ -73,19 +73,26 @@ func TestSecretsStayMasked(t *testing.T) {
 	s := loadDir(t, "../etc/dialtone")
 	for _, p := range s.Phones() {
 		for _, version := range []string{"", "6.5.20"} {
-			d, err := s.Render(Request{
-				Path: Path{Kind: Own, Model: "snomD785", MAC: p.MAC}, Version: version, Server: s.Server("", serverAddress),
-			})
+			r := Request{Path: Path{Kind: Own, Model: "snomD785", MAC: p.MAC}, Version: version, Server: s.Server("", serverAddress)}
+			d, err := s.Render(r)
 			if err != nil {
 				t.Fatal(err)
+			}
+			r.Reveal = true
+			revealed, err := s.Render(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sealed := revealed.Seal(func(string) string { return masked }); !bytes.Equal(sealed, d.Body) {
+				t.Errorf("%s, sealed with the mask, is\n%s\nnot\n%s", p.Name, sealed, d.Body)
 			}
 			for _, secret := range []string{"pw(", "correct-horse", "aeV5quoh", "Ohj2"} {
 				if bytes.Contains(d.Body, []byte(secret)) {
 					t.Errorf("%s shows %s:\n%s", p.Name, secret, d.Body)
 				}
 			}
-			if d.Secret != (p.Redirect == "") {
-				t.Errorf("%s: Secret is %v", p.Name, d.Secret)
+			if (len(d.Secrets) > 0) != (p.Redirect == "") {
+				t.Errorf("%s: Secrets are %v", p.Name, d.Secrets)
 			}
 		}
 	}

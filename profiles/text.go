@@ -11,9 +11,9 @@ import (
 // setting, the index glued to the name, then a flag. There is no escaping in
 // it, so a line break within a value becomes a blank.
 type textWriter struct {
-	b      bytes.Buffer
-	reveal bool
-	secret bool
+	b       bytes.Buffer
+	reveal  bool
+	secrets []Span
 }
 
 func newText(reveal bool) *textWriter {
@@ -31,13 +31,16 @@ var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ")
 
 func (w *textWriter) line(name, flag string, v value) {
 	text := v.text
-	if v.secret {
-		w.secret = true
-		if !w.reveal {
-			text = masked
-		}
+	if v.secret && !w.reveal {
+		text = masked
 	}
-	w.b.WriteString(name + flag + ": " + oneLine.Replace(text) + "\n")
+	w.b.WriteString(name + flag + ": ")
+	start := w.b.Len()
+	w.b.WriteString(oneLine.Replace(text))
+	if v.secret {
+		w.secrets = append(w.secrets, Span{start, w.b.Len()})
+	}
+	w.b.WriteByte('\n')
 }
 
 // textFlag turns the perm attribute into the flag of the same meaning.

@@ -14,10 +14,10 @@ const masked = "********"
 // xmlWriter writes one document. The layout is fixed, so that the same layer
 // gives the same bytes each time.
 type xmlWriter struct {
-	b      bytes.Buffer
-	depth  int
-	reveal bool
-	secret bool // a secret was written, masked or not
+	b       bytes.Buffer
+	depth   int
+	reveal  bool
+	secrets []Span // where secrets were written, masked or not
 }
 
 type attr struct {
@@ -89,17 +89,18 @@ var (
 
 func (w *xmlWriter) escape(v value, inAttr bool) {
 	text := v.text
-	if v.secret {
-		w.secret = true
-		if !w.reveal {
-			text = masked
-		}
+	if v.secret && !w.reveal {
+		text = masked
 	}
 	escapes := textEscapes
 	if inAttr {
 		escapes = attrEscapes
 	}
+	start := w.b.Len()
 	escapes.WriteString(&w.b, text) // a bytes.Buffer refuses nothing
+	if v.secret {
+		w.secrets = append(w.secrets, Span{start, w.b.Len()})
+	}
 }
 
 // e2 lets character references go past 255 in the element (snom: e="2"); the

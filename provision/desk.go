@@ -248,7 +248,7 @@ func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Ans
 		}
 		return nil, mac.Addr{}, refuse(http.StatusServiceUnavailable, "the appliance could not make this document: its log says why")
 	}
-	if doc.Secret && q.Reveal && doc.Own.IsZero() {
+	if len(doc.Secrets) > 0 && q.Reveal && doc.Own.IsZero() {
 		// profiles refuses such a configuration at load.
 		return nil, mac.Addr{}, refuse(http.StatusForbidden, "this document holds a secret and belongs to no phone: run dialtone check")
 	}

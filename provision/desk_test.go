@@ -216,7 +216,7 @@ func TestGuardHidesWhoIsConfigured(t *testing.T) {
 func TestGuardOfRenderedDocument(t *testing.T) {
 	t.Parallel()
 	// Whatever the path, it is the document that says whom it belongs to.
-	doc := profiles.Document{Body: []byte("secret"), Own: reception, Secret: true}
+	doc := profiles.Document{Body: []byte("secret"), Own: reception, Secrets: []profiles.Span{{Start: 0, End: 6}}}
 	d := newDesk(testConfig(""), func() documents {
 		return fakeSet{render: func(profiles.Request) (profiles.Document, error) { return doc, nil }}
 	})
