@@ -23,6 +23,7 @@ import (
 
 	"dialtone/internal/lab"
 	"dialtone/internal/mac"
+	"dialtone/internal/phonefile"
 )
 
 // Config is a phone and how it behaves. The zero value of a duration or count
@@ -38,8 +39,8 @@ type Config struct {
 	Broadcast    bool   // set the broadcast flag
 	ClientID     []byte // option 61; nil sends none
 	SkipFirmware bool
-	BlockSize    int       // of TFTP; 0 asks for none, which means 512
-	Changed      []Setting // what a user set on the phone before
+	BlockSize    int                 // of TFTP; 0 asks for none, which means 512
+	Changed      []phonefile.Setting // what a user set on the phone before
 
 	Retransmit  time.Duration // first wait for a DHCP answer: 4 s
 	Jitter      time.Duration // of each wait, either way: 1 s; negative for none
@@ -73,7 +74,7 @@ func New(cfg Config) (*Phone, error) {
 		return nil, errors.New("a phone needs an interface or a setting server, not both")
 	}
 	if cfg.Server != "" {
-		if _, err := RequestsOf(cfg.Server, cfg.Model, cfg.MAC); err != nil {
+		if _, err := phonefile.RequestsOf(cfg.Server, cfg.Model, cfg.MAC); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +119,7 @@ func (p *Phone) Boot(ctx context.Context) (*State, error) {
 	}
 	for _, s := range p.cfg.Changed {
 		s.Changed = true
-		p.state.applySettings([]Setting{s})
+		p.state.ApplySettings([]phonefile.Setting{s})
 	}
 	server := p.cfg.Server
 	if server == "" {
@@ -279,14 +280,15 @@ func (p *Phone) problem(format string, args ...any) {
 	}
 }
 
+// Bounds of what a phone takes.
 const (
-	maxFiles   = 64 // that a phone's containers may list, all in all
-	maxNesting = 4  // containers in containers
+	maxFile  = 4 << 20   // bytes of a settings file
+	maxImage = 512 << 20 // bytes of a firmware image
 )
 
 // provision fetches and applies everything that the setting server has.
 func (p *Phone) provision(ctx context.Context, server string) {
-	requests, err := RequestsOf(server, p.cfg.Model, p.cfg.MAC)
+	requests, err := phonefile.RequestsOf(server, p.cfg.Model, p.cfg.MAC)
 	if err != nil {
 		p.problem("%s", err)
 		return
@@ -299,26 +301,12 @@ func (p *Phone) provision(ctx context.Context, server string) {
 	f := newFetcher(source, dns, p.state.UserAgent, p.cfg.IdleTimeout, p.cfg.BlockSize)
 	defer f.close()
 
-	type queued struct {
-		url   string
-		depth int
-	}
-	var queue []queued
-	top := p.apply(ctx, f, "first file", requests.First)
-	if requests.Second != "" {
-		top = append(top, p.apply(ctx, f, "second file", requests.Second)...)
-	}
-	for _, u := range top {
-		queue = append(queue, queued{u, 1})
-	}
-	for i := 0; i < len(queue) && ctx.Err() == nil; i++ {
-		if i == maxFiles || queue[i].depth > maxNesting {
-			p.problem("the containers list more than %d files, or each other more than %d deep", maxFiles, maxNesting)
-			break
-		}
-		for _, u := range p.apply(ctx, f, "linked file", queue[i].url) {
-			queue = append(queue, queued{u, queue[i].depth + 1})
-		}
+	err = phonefile.Walk(requests, func(what, link string) ([]phonefile.Link, bool) {
+		links := p.apply(ctx, f, what, link)
+		return links, ctx.Err() == nil
+	})
+	if err != nil {
+		p.problem("%s", err)
 	}
 	p.languages(ctx, f)
 	p.checkSettings(server)
@@ -333,7 +321,7 @@ func (p *Phone) provision(ctx context.Context, server string) {
 // fetch gets one document; nil where the server has none, which a phone takes
 // calmly.
 func (p *Phone) fetch(ctx context.Context, f *fetcher, what, rawURL string) []byte {
-	u, err := parseURL(ExpandMAC(rawURL, p.cfg.MAC))
+	u, err := phonefile.ParseURL(phonefile.ExpandMAC(rawURL, p.cfg.MAC))
 	if err != nil {
 		p.problem("%s: %s", what, err)
 		return nil
@@ -364,12 +352,12 @@ func (p *Phone) transfer(ctx context.Context, f *fetcher, what string, u *url.UR
 
 // apply fetches a settings file and does what it says; it gives the links of
 // a container.
-func (p *Phone) apply(ctx context.Context, f *fetcher, what, rawURL string) []string {
+func (p *Phone) apply(ctx context.Context, f *fetcher, what, rawURL string) []phonefile.Link {
 	body := p.fetch(ctx, f, what, rawURL)
 	if body == nil {
 		return nil
 	}
-	file, err := ReadFile(body)
+	file, err := phonefile.Read("", body)
 	if err == nil && file.Root != "" && file.Root != "text" && !isDECT(p.cfg.Model) && !p.version.readsXML() {
 		err = fmt.Errorf("firmware %s reads the plain text format alone", p.cfg.Version)
 	}
@@ -377,14 +365,14 @@ func (p *Phone) apply(ctx context.Context, f *fetcher, what, rawURL string) []st
 		p.problem("the phone drops %s: %s", redact(rawURL), err)
 		return nil
 	}
-	p.state.merge(file)
+	p.state.Apply(file)
 	for _, n := range file.Notes {
-		p.note("%s: %s", redact(rawURL), n)
+		p.note("%s: %s", redact(rawURL), n.Text)
 	}
 	if len(file.Images) > 0 && !isDECT(p.cfg.Model) {
 		p.note("%s names a firmware image: only the file that firmware_status names may", redact(rawURL))
 	}
-	if s := file.summary(); s != "" {
+	if s := file.Summary(); s != "" {
 		p.cfg.Event(Event{Kind: Applied, What: s})
 	}
 	return file.Links
@@ -399,9 +387,9 @@ func (p *Phone) languages(ctx context.Context, f *fetcher) {
 			p.note("%s is not there", what)
 			continue
 		}
-		if root, err := readXML(bytes.TrimPrefix(body, []byte("\ufeff"))); err != nil {
+		if element, err := phonefile.CheckXML(body); err != nil {
 			p.problem("the phone drops %s: %s", redact(l.URL), err)
-		} else if root == nil {
+		} else if !element {
 			p.note("%s is empty", what)
 		}
 	}
@@ -415,7 +403,7 @@ func (p *Phone) checkSettings(server string) {
 		}
 	}
 	next := p.state.Setting("setting_server")
-	if next != "" && ExpandMAC(next, p.cfg.MAC) != ExpandMAC(server, p.cfg.MAC) {
+	if next != "" && phonefile.ExpandMAC(next, p.cfg.MAC) != phonefile.ExpandMAC(server, p.cfg.MAC) {
 		p.state.Redirect = next
 		p.note("the phone would now move to the setting server %s", redact(next))
 	}
@@ -441,7 +429,7 @@ func (p *Phone) firmware(ctx context.Context, f *fetcher, standard string) {
 	if body == nil || ctx.Err() != nil {
 		return
 	}
-	file, err := ReadFile(body)
+	file, err := phonefile.Read("", body)
 	if err != nil {
 		p.problem("the phone drops %s: %s", redact(status), err)
 		return
@@ -450,13 +438,13 @@ func (p *Phone) firmware(ctx context.Context, f *fetcher, standard string) {
 		p.note("the server has no firmware for version %s", p.cfg.Version)
 	}
 	for _, image := range file.Images {
-		p.image(ctx, f, image)
+		p.image(ctx, f, image.URL)
 	}
 }
 
 // image fetches a firmware image, and the one that it pulls in turn.
 func (p *Phone) image(ctx context.Context, f *fetcher, rawURL string) {
-	u, err := parseURL(ExpandMAC(rawURL, p.cfg.MAC))
+	u, err := phonefile.ParseURL(phonefile.ExpandMAC(rawURL, p.cfg.MAC))
 	if err != nil {
 		p.problem("firmware: %s", err)
 		return

@@ -1,4 +1,4 @@
-package phonesim
+package phonefile
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ func TestApplyFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &State{}
+			s := &Memory{}
 			var said strings.Builder
 			for i, f := range archive.Files {
 				if f.Name == "want" {
@@ -41,10 +41,10 @@ func TestApplyFile(t *testing.T) {
 					said.WriteString(f.Name + ": error: " + err.Error() + "\n")
 				}
 				for _, n := range file.Notes {
-					said.WriteString(f.Name + ": note: " + n + "\n")
+					said.WriteString(f.Name + ": note: " + n.String() + "\n")
 				}
 				for _, l := range append(file.Links, file.Images...) {
-					said.WriteString(f.Name + ": " + file.Root + ": " + l + "\n")
+					said.WriteString(f.Name + ": " + file.Root + ": " + l.URL + "\n")
 				}
 			}
 			b, err := json.MarshalIndent(s, "", " ")
@@ -74,7 +74,7 @@ func TestApplyFile(t *testing.T) {
 	}
 }
 
-func TestReadFileRefuses(t *testing.T) {
+func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
 		"not closed":     {`<?xml version="1.0"?><settings><phone-settings>`, "malformed XML: XML syntax error on line 1: unexpected EOF"},
@@ -92,7 +92,7 @@ func TestReadFileRefuses(t *testing.T) {
 		"idx of setting": {`<phone-settings><user_name idx="one" perm="">x</user_name></phone-settings>`, `the setting user_name has the idx "one", which is no number`},
 		"idx of key":     {`<functionKeys><fkey perm="">line</fkey></functionKeys>`, `a function key has the idx "", which is no number`},
 	} {
-		before := State{Settings: []Setting{{Name: "language", Value: "English"}}}
+		before := Memory{Settings: []Setting{{Name: "language", Value: "English"}}}
 		after := before
 		_, err := after.ApplyFile([]byte(c.body))
 		if err == nil || err.Error() != c.want {
@@ -104,15 +104,15 @@ func TestReadFileRefuses(t *testing.T) {
 	}
 }
 
-func TestReadFileEmpty(t *testing.T) {
+func TestReadEmpty(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", " \r\n", "\ufeff", "<!-- nothing for you -->", `<?xml version="1.0"?><!-- nothing -->`} {
-		f, err := ReadFile([]byte(body))
+		f, err := Read("", []byte(body))
 		if err != nil {
-			t.Errorf("ReadFile(%q): %v", body, err)
+			t.Errorf("Read(%q): %v", body, err)
 		}
 		if d := cmp.Diff(File{}, f); d != "" {
-			t.Errorf("ReadFile(%q) (-want +got):\n%s", body, d)
+			t.Errorf("Read(%q) (-want +got):\n%s", body, d)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func TestPerm(t *testing.T) {
 	for perm, want := range map[string]string{
 		"!": "of the user", "": "of the file", "RW": "of the file", "$": "of the file", "R": "of the file", "&amp;": "of the file", " ": "of the file",
 	} {
-		s := State{Settings: []Setting{{Name: "language", Value: "of the user", Changed: true}}}
+		s := Memory{Settings: []Setting{{Name: "language", Value: "of the user", Changed: true}}}
 		file := `<phone-settings><language perm="` + perm + `">of the file</language></phone-settings>`
 		if _, err := s.ApplyFile([]byte(file)); err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestPerm(t *testing.T) {
 		if got := s.Setting("language"); got != want {
 			t.Errorf("perm %q: the value is the one %s, want the one %s", perm, got, want)
 		}
-		fresh := State{}
+		fresh := Memory{}
 		if _, err := fresh.ApplyFile([]byte(file)); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestPerm(t *testing.T) {
 	}
 }
 
-func FuzzReadFile(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
 		f.Fatal(err)
@@ -158,7 +158,7 @@ func FuzzReadFile(f *testing.F) {
 	f.Add([]byte("<settings><phone-settings><a idx='99999999999999999999'/></phone-settings></settings>"))
 	f.Add([]byte("fkey9999: line\nfkey_context99999: active\nuser_name99999999999999999999!: x\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var once, twice State
+		var once, twice Memory
 		file, err := once.ApplyFile(body)
 		if err != nil && (len(once.Settings)+len(once.Keys)+len(once.Phonebook)+len(once.Dialplan) > 0) {
 			t.Error("a dropped file changed the phone")

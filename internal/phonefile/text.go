@@ -1,0 +1,108 @@
+package phonefile
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+var (
+	textLine = regexp.MustCompile(`^([A-Za-z0-9_]+)([!$&]?):[ \t]?(.*)$`)
+	textTags = regexp.MustCompile(`(?i)^(?:</?(?:html|pre|head|body)>\s*)+|(?:\s*</?(?:html|pre|head|body)>)+$`)
+	// textIndexed are names whose index is glued on where XML has idx.
+	textIndexed = regexp.MustCompile(`^(user_[a-z_]*[a-z_])([0-9]+)$`)
+	textKey     = regexp.MustCompile(`^fkey(|_context|_label|_short_label)([0-9]{1,4})$`)
+)
+
+// text reads the plain format: a line for each setting, its name, one flag, a
+// colon and the value. Lines that begin with # or < say nothing. Keys and
+// identities get the index that XML would give them; no flag is read-only.
+func (r *reader) text(body []byte, first int) {
+	r.file.Root = "text"
+	if !utf8.Valid(body) {
+		body = latin1(body)
+		r.odd(first, "the text is no UTF-8: it is read as ISO-8859-1")
+	}
+	// The line breaks of the tags around stay, so that lines keep their numbers.
+	body = textTags.ReplaceAllFunc(body, func(tags []byte) []byte {
+		return bytes.Repeat([]byte("\n"), bytes.Count(tags, []byte("\n")))
+	})
+	keys, odd, firstOdd := map[int]int{}, 0, 0
+	said := map[string]int{}
+	number := first - 1
+	for line := range strings.Lines(string(body)) {
+		number++
+		line = strings.TrimRight(line, " \t\r\n")
+		if line == "" || line[0] == '#' || line[0] == '<' {
+			continue
+		}
+		m := textLine.FindStringSubmatch(line)
+		if m == nil {
+			if odd == 0 {
+				firstOdd = number
+			}
+			odd++
+			continue
+		}
+		name, perm, value := m[1], m[2], m[3]
+		if perm == "" {
+			perm = "&"
+		}
+		if line, ok := said[name]; ok {
+			r.odd(number, "%s is set a second time, as in line %d: the last one stays", name, line)
+		}
+		said[name] = number
+		if name == "firmware" {
+			r.file.Images = append(r.file.Images, Link{strings.TrimSpace(value), r.at(number)})
+			continue
+		}
+		if k := textKey.FindStringSubmatch(name); k != nil {
+			r.textKeyLine(keys, k[1], k[2], perm, value, number)
+			continue
+		}
+		s := Setting{Name: name, Value: value, Perm: perm, At: r.at(number)}
+		if k := textIndexed.FindStringSubmatch(name); k != nil {
+			if i, err := strconv.Atoi(k[2]); err == nil {
+				s.Name, s.Index = k[1], &i
+			}
+		}
+		r.file.Settings = append(r.file.Settings, s)
+	}
+	if odd > 0 {
+		r.note(firstOdd, "%d lines of text are no setting", odd)
+	}
+}
+
+// textKeyLine adds one line of a function key: fkey0, fkey_context0.
+func (r *reader) textKeyLine(at map[int]int, field, number, perm, value string, line int) {
+	i, err := strconv.Atoi(number)
+	if err != nil {
+		return
+	}
+	if _, known := at[i]; !known {
+		at[i] = len(r.file.Keys)
+		r.file.Keys = append(r.file.Keys, Key{Index: i, At: r.at(line)})
+	}
+	k := &r.file.Keys[at[i]]
+	switch field {
+	case "_context":
+		k.Context = value
+	case "_label":
+		k.Label = value
+	case "_short_label":
+		k.ShortLabel = value
+	default:
+		k.Value, k.Perm = value, perm
+	}
+}
+
+// latin1 makes UTF-8 of ISO-8859-1, which old files are written in.
+func latin1(b []byte) []byte {
+	out := make([]byte, 0, len(b)+16)
+	for _, c := range b {
+		out = utf8.AppendRune(out, rune(c))
+	}
+	return out
+}
