@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 	for _, s := range scripts {
 		exists[filepath.Base(s)] = true
 	}
-	for _, pattern := range []string{"*_test.go", "lease/*_test.go", "../internal/option/*_test.go", "../test/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "lease/*_test.go", "../internal/option/*_test.go", "../internal/state/*_test.go", "../test/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)

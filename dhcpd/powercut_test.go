@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"dialtone/dhcpd/lease"
+	"dialtone/internal/state"
 )
 
 var powerCuts = flag.Int("powercuts", 10_000, "how many power cuts TestPowerCuts simulates")
@@ -93,24 +94,24 @@ func record(l *lease.Lease) string {
 // commit that was confirmed, or the one after it whole.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "dialtone.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	dir, cutDir := t.TempDir(), t.TempDir()
+	path := filepath.Join(dir, state.File)
+	db, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
-	read := func() (time.Time, time.Duration) { return now, time.Duration(now.UnixNano()) }
-	store, err := lease.Open(db, read)
-	if err != nil {
-		t.Fatal(err)
-	}
 	image, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	read := func() (time.Time, time.Duration) { return now, time.Duration(now.UnixNano()) }
 	d := watchDisk(t, db)
+	store, err := lease.Open(db, read)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := handler{table: lease.NewTable(nil)}
 	c := office()
 	c.Networks[0].Ranges[0].Last = netip.MustParseAddr("192.0.2.69")
@@ -122,16 +123,48 @@ func TestPowerCuts(t *testing.T) {
 
 	rnd := rand.New(rand.NewPCG(1, 2))
 	torn := func() bool { return rnd.IntN(2) == 0 }
-	state := leases{}
 	cuts := 0
+	// cut cuts the power n times while d.writes are on their way.
+	cut := func(n int, before, after leases) {
+		t.Helper()
+		if last := d.writes[len(d.writes)-1]; !last.meta(db) {
+			t.Fatal("the last write of a commit is not the meta page")
+		}
+		for range n {
+			cut := bytes.Clone(image)
+			point := cuts % (len(d.writes) + 1)
+			for i, w := range d.writes[:point] {
+				if confirmed := point == len(d.writes) && i < point-1; confirmed {
+					cut = w.put(cut, nil)
+				} else {
+					cut = w.put(cut, torn)
+				}
+			}
+			checkCut(t, cutDir, cut, read, before, after)
+			if t.Failed() {
+				t.Fatalf("write %d of %d", point, len(d.writes))
+			}
+			cuts++
+		}
+		for _, w := range d.writes {
+			image = w.put(image, nil)
+		}
+		checkCut(t, cutDir, image, read, after, after)
+		d.writes = d.writes[:0]
+	}
+	firstStart(t, cutDir, image, *powerCuts/20, torn, read)
+	cut(*powerCuts/20, leases{}, leases{}) // the buckets are made
+
+	had := leases{}
 	const commits = 400
+	rest := *powerCuts - cuts - *powerCuts/20
 	for commit := 0; commit < commits; {
 		now = now.Add(time.Duration(rnd.IntN(600)) * time.Second)
 		for range 1 + rnd.IntN(6) {
 			randomMessage(rnd, &h, now)
 		}
 		next := leases{}
-		for a, l := range state {
+		for a, l := range had {
 			next[a] = l
 		}
 		changes := h.table.Pending()
@@ -144,7 +177,6 @@ func TestPowerCuts(t *testing.T) {
 				t.Fatalf("%v is granted until %v, and recorded as %s", c.After.Addr, c.After.Expiry, next[c.After.Addr])
 			}
 		}
-		d.writes = d.writes[:0]
 		if err := store.Write(changes); err != nil {
 			t.Fatal(err)
 		}
@@ -153,34 +185,13 @@ func TestPowerCuts(t *testing.T) {
 			continue
 		}
 		commit++
-		if last := d.writes[len(d.writes)-1]; !last.meta(db) {
-			t.Fatal("the last write of a commit is not the meta page")
-		}
-		for want := *powerCuts * commit / commits; cuts < want; cuts++ {
-			cut := bytes.Clone(image)
-			point := cuts % (len(d.writes) + 1)
-			for i, w := range d.writes[:point] {
-				if confirmed := point == len(d.writes) && i < point-1; confirmed {
-					cut = w.put(cut, nil)
-				} else {
-					cut = w.put(cut, torn)
-				}
-			}
-			checkCut(t, filepath.Join(dir, "cut.db"), cut, read, state, next)
-			if t.Failed() {
-				t.Fatalf("after commit %d, write %d of %d", commit, point, len(d.writes))
-			}
-		}
-		for _, w := range d.writes {
-			image = w.put(image, nil)
-		}
-		checkCut(t, filepath.Join(dir, "cut.db"), image, read, next, next)
-		state = next
+		cut(rest*commit/commits-rest*(commit-1)/commits, had, next)
+		had = next
 	}
 	if real, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(real, image) {
 		t.Error("the writes that were seen do not make the file", err)
 	}
-	t.Logf("%d cuts, %d leases at the end", cuts, len(state))
+	t.Logf("%d cuts, %d leases at the end", *powerCuts/20+cuts, len(had))
 }
 
 // randomMessage has one of 80 clients send what it may.
@@ -205,18 +216,63 @@ func randomMessage(rnd *rand.Rand, h *handler, now time.Time) {
 	h.handle(now, r)
 }
 
-// checkCut starts on what a power cut has left.
-func checkCut(t *testing.T, path string, image []byte, read lease.Reading, before, after leases) {
+// firstStart cuts the power while the file is made: it is written beside its
+// place, synced, linked there, and the folder synced. A file that was made in
+// place, as by a program before this one, may be any part of it.
+func firstStart(t *testing.T, dir string, whole []byte, cuts int, torn func() bool, read lease.Reading) {
 	t.Helper()
-	if err := os.WriteFile(path, image, 0o600); err != nil {
-		t.Fatal(err)
+	beside, path := filepath.Join(dir, "."+state.File+".123.new"), filepath.Join(dir, state.File)
+	for i := range cuts {
+		part := diskWrite{0, whole}.put(nil, torn)
+		part = part[:len(part)*(i%97)/96]
+		files := map[string][]byte{}
+		switch i % 4 {
+		case 0:
+			files[beside] = part
+		case 1:
+			files[beside] = whole
+		case 2:
+			files[beside], files[path] = whole, whole
+		case 3:
+			files[path] = part
+		}
+		for name, b := range files {
+			if err := os.WriteFile(name, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		image, ok := files[path]
+		if !ok {
+			image = nil
+		}
+		checkCut(t, dir, image, read, leases{}, leases{})
+		if _, err := os.Stat(beside); err == nil {
+			t.Error("what was written beside is still there")
+		}
+		if t.Failed() {
+			t.Fatalf("cut %d, of the making of the file: %d octets", i, len(part))
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+}
+
+// checkCut starts on what a power cut has left: nothing where image is nil.
+func checkCut(t *testing.T, dir string, image []byte, read lease.Reading, before, after leases) {
+	t.Helper()
+	if image != nil {
+		if err := os.WriteFile(filepath.Join(dir, state.File), image, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := state.Open(dir)
 	if err != nil {
-		t.Errorf("the file does not open: %v", err)
+		t.Errorf("the state does not open: %v", err)
 		return
 	}
 	defer db.Close()
+	db.NoSync = true
 	store, err := lease.Open(db, read)
 	if err != nil {
 		t.Error(err)

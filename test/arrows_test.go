@@ -16,10 +16,10 @@ var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
-		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "profiles", "provision", "tftpd",
+		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "internal/state", "profiles", "provision", "tftpd",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
-	"dhcpd/lease":        {"internal/mac"},
+	"dhcpd/lease":        {"internal/mac", "internal/state"},
 	"dhcpd/probe":        {"internal/mac"},
 	"etc":                nil,
 	"httpd":              {"provision"},
@@ -32,9 +32,10 @@ var arrows = map[string][]string{
 	"internal/migrate":   {"internal/isc", "internal/mac", "internal/option"},
 	"internal/netnstest": {"internal/lab", "internal/mac"},
 	"internal/option":    nil,
-	"internal/password":  nil,
+	"internal/password":  {"internal/state"},
 	"internal/phonefile": {"internal/mac"},
 	"internal/phonesim":  {"internal/lab", "internal/mac", "internal/phonefile"},
+	"internal/state":     nil,
 	"profiles":           {"internal/config", "internal/mac"},
 	"provision":          {"internal/mac", "profiles"},
 	"test":               nil,
@@ -47,7 +48,7 @@ var keptTo = map[string][]string{
 	"github.com/zclconf/go-cty":    {"internal/config", "profiles"},
 	"github.com/alecthomas/kong":   {"cmd/dialtone"},
 	"github.com/insomniacslk/dhcp": {"dhcpd", "internal/option", "internal/phonesim"},
-	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease"},
+	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease", "internal/state"},
 	"github.com/coreos/go-systemd": {"internal/daemon"},
 }
 

@@ -18,6 +18,7 @@ import (
 	"dialtone/dhcpd"
 	"dialtone/dhcpd/lease"
 	"dialtone/internal/leasefile"
+	"dialtone/internal/state"
 )
 
 // leaseOffice writes a configuration with a state folder of its own.
@@ -80,7 +81,7 @@ func serving(t *testing.T, config, state string) {
 	}
 	a := &appliance{path: config}
 	a.current.Store(&cfg)
-	store, err := a.openLeases(filepath.Join(state, database))
+	store, err := a.openLeases(state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,18 +214,18 @@ func TestLeasesKeepOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
 	}
-	config, state := leaseOffice(t)
+	config, stateDir := leaseOffice(t)
 	dir := t.TempDir()
 	input, exported, fresh := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "theirs", "fresh")
 	writeFile(t, input, hostile)
 	writeFile(t, exported, "")
-	for _, d := range []string{state, filepath.Dir(fresh)} {
+	for _, d := range []string{stateDir, filepath.Dir(fresh)} {
 		if err := os.Mkdir(d, 0o750); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const nobody = 65534
-	for _, path := range []string{state, filepath.Dir(fresh), exported} {
+	for _, path := range []string{stateDir, filepath.Dir(fresh), exported} {
 		if err := os.Chown(path, nobody, nobody); err != nil {
 			t.Skipf("giving a file away: %v", err)
 		}
@@ -234,7 +235,7 @@ func TestLeasesKeepOwner(t *testing.T) {
 			t.Fatalf("%v: exit status %d\n%s", args, status, stderr)
 		}
 	}
-	for path, mode := range map[string]os.FileMode{filepath.Join(state, database): 0o600, exported: 0o600, fresh: 0o644} {
+	for path, mode := range map[string]os.FileMode{filepath.Join(stateDir, state.File): 0o600, exported: 0o600, fresh: 0o644} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"dialtone/internal/config"
 	"dialtone/internal/leasefile"
 	"dialtone/internal/mac"
+	"dialtone/internal/state"
 )
 
 // maxLeaseBody is how long a list of leases may be on the admin socket.
@@ -116,11 +116,10 @@ func readLeases(cfg *config.Config, log *slog.Logger) ([]leasefile.Lease, error)
 	if !errors.Is(err, errNotRunning) {
 		return leases, err
 	}
-	path := filepath.Join(cfg.Appliance.StateDir, database)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	db, err := state.OpenReadOnly(cfg.Appliance.StateDir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // it has never run
 	}
-	db, err := openDatabase(path, true)
 	if err != nil {
 		return nil, err
 	}
@@ -197,9 +196,7 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}
-	path := filepath.Join(dir, database)
-	_, missing := os.Stat(path)
-	db, err := openDatabase(path, false)
+	db, err := state.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -208,12 +205,6 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	if errors.Is(missing, fs.ErrNotExist) {
-		// The service does not run as root.
-		if err := giveToOwner(path, dir); err != nil {
-			return nil, err
-		}
-	}
 	store, err := lease.Open(db, lease.SystemTime)
 	if err != nil {
 		return nil, err
@@ -233,7 +224,7 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 }
 
 // giveToOwner gives a file that root has made to the owner of another, or of a
-// folder.
+// folder: the service does not run as root.
 func giveToOwner(path, of string) error {
 	if os.Geteuid() != 0 {
 		return nil

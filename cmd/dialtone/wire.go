@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"dialtone/dhcpd"
 	"dialtone/dhcpd/lease"
@@ -23,14 +22,11 @@ import (
 	"dialtone/internal/config"
 	"dialtone/internal/daemon"
 	"dialtone/internal/mac"
+	"dialtone/internal/state"
 	"dialtone/profiles"
 	"dialtone/provision"
 	"dialtone/tftpd"
 )
-
-// database is the file below the state folder that holds what has to outlive
-// a power cut. Whoever has it open keeps a second copy of the service out.
-const database = "dialtone.db"
 
 // appliance is the service with its parts joined. This file is the one place
 // where they meet.
@@ -60,7 +56,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	leases, err := a.openLeases(filepath.Join(cfg.Appliance.StateDir, database))
+	leases, err := a.openLeases(cfg.Appliance.StateDir)
 	if err != nil {
 		return nil, err
 	}
@@ -95,31 +91,14 @@ func newDesk(current func() *configuration, witness provision.Witness, log *slog
 }
 
 // openLeases opens the state.
-func (a *appliance) openLeases(path string) (*lease.Store, error) {
-	db, err := openDatabase(path, false)
+func (a *appliance) openLeases(dir string) (*lease.Store, error) {
+	db, err := state.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	a.db = db
 	a.close = append(a.close, db.Close)
 	return lease.Open(db, lease.SystemTime)
-}
-
-// openDatabase opens the state. Its lock is what keeps a second copy out.
-func openDatabase(path string, readOnly bool) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:        time.Second,
-		NoFreelistSync: true, // a third less to write at each commit; rebuilt at the start
-		FreelistType:   bbolt.FreelistMapType,
-		ReadOnly:       readOnly,
-	})
-	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("opening %s: another dialtone is running on it", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", path, err)
-	}
-	return db, nil
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {

@@ -11,15 +11,13 @@ import (
 	"go.etcd.io/bbolt"
 
 	"dialtone/internal/mac"
+	"dialtone/internal/state"
 )
 
 // version is of the records in the store. Another one is refused.
 const version = "2"
 
-var (
-	metaBucket  = []byte("meta") // what is in the other buckets: name to version
-	leaseBucket = []byte("leases")
-)
+var leaseBucket = []byte("leases")
 
 // Store keeps leases in a bbolt database: in the bucket "leases", the four
 // octets of an address to its record. It publishes what it has written to its
@@ -48,32 +46,9 @@ const retryEvery = time.Second
 // database that has leases of a version other than this program's is refused and
 // left as it is. One that was opened read-only serves Load alone.
 func Open(db *bbolt.DB, read Reading) (*Store, error) {
-	known := false
-	err := db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(metaBucket)
-		if meta == nil {
-			return nil
-		}
-		v := meta.Get(leaseBucket)
-		known = v != nil
-		if known && string(v) != version {
-			return fmt.Errorf("the leases are of version %.20q, this program knows version %s alone: carry them over with dialtone leases export and import", v, version)
-		}
-		return nil
-	})
-	if err == nil && !known && !db.IsReadOnly() {
-		err = db.Update(func(tx *bbolt.Tx) error {
-			meta, err := tx.CreateBucketIfNotExists(metaBucket)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.CreateBucket(leaseBucket); err != nil {
-				return err
-			}
-			return meta.Put(leaseBucket, []byte(version))
-		})
-	}
-	if err != nil {
+	if err := state.Bucket(db, leaseBucket, version); errors.Is(err, state.ErrVersion) {
+		return nil, fmt.Errorf("opening leases: %w: carry them over with dialtone leases export and import", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("opening leases: %w", err)
 	}
 	c := newClock(read)
@@ -113,7 +88,7 @@ func (s *Store) Load() ([]Lease, error) {
 		if b == nil {
 			return nil // new, and opened read-only
 		}
-		s.clock.load(tx.Bucket(metaBucket))
+		s.clock.load(state.Meta(tx))
 		now := s.clock.Now()
 		return b.ForEach(func(k, v []byte) error {
 			addr, ok := netip.AddrFromSlice(k)
@@ -213,7 +188,7 @@ func (s *Store) write(changes []Change) error {
 				return err
 			}
 		}
-		return s.clock.save(tx.Bucket(metaBucket))
+		return s.clock.save(state.Meta(tx))
 	})
 }
 

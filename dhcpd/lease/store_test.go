@@ -129,7 +129,7 @@ func TestStoreRefusesAnotherVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dialtone.db")
 	db := openDB(t, path)
 	err := db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucket(metaBucket)
+		b, err := tx.CreateBucket([]byte("meta"))
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func TestStoreRefusesAnotherVersion(t *testing.T) {
 	}
 	db = openDB(t, path)
 	_, err = Open(db, SystemTime)
-	if err == nil || err.Error() != `opening leases: the leases are of version "1", this program knows version 2 alone: carry them over with dialtone leases export and import` {
+	if err == nil || err.Error() != `opening leases: the leases are of a version that this program does not know ("1", and it knows 2 alone): carry them over with dialtone leases export and import` {
 		t.Errorf("error: %v", err)
 	}
 	db.Close()

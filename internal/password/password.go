@@ -16,7 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"dialtone/internal/state"
 )
 
 // keyFile holds 32 random octets as hexadecimal digits, mode 0600.
@@ -61,42 +62,11 @@ func read(path string) (*Source, error) {
 }
 
 // create makes the key so that of two processes that start together one wins
-// and both read the same: written whole beside its place, then linked there.
+// and both read the same. `render` may be the first to ask.
 func create(path string) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, keyFile+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
 	key := make([]byte, sha256.Size)
 	rand.Read(key)
-	if _, err := fmt.Fprintln(f, hex.EncodeToString(key)); err != nil {
-		return err
-	}
-	// `render` may be the first to ask, as root; the service reads it later
-	// as its own user, who owns the folder.
-	if os.Geteuid() == 0 {
-		if info, err := os.Stat(dir); err == nil {
-			st := info.Sys().(*syscall.Stat_t)
-			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return state.Create(path, []byte(hex.EncodeToString(key)+"\n"))
 }
 
 // Password gives the password of a name, sixteen characters of [2-9a-z].
