@@ -95,7 +95,7 @@ func testDocuments(t *testing.T, name string) {
 	}
 	var sources []txtar.File
 	for _, f := range archive.Files {
-		if !strings.HasPrefix(f.Name, "GET ") {
+		if !strings.HasPrefix(f.Name, "GET ") && !strings.HasPrefix(f.Name, "EXPLAIN ") {
 			sources = append(sources, f)
 		}
 	}
@@ -108,6 +108,11 @@ func testDocuments(t *testing.T, name string) {
 	set, other := load(), load()
 	for i, f := range archive.Files {
 		line, ok := strings.CutPrefix(f.Name, "GET ")
+		answer := answer
+		if !ok {
+			line, ok = strings.CutPrefix(f.Name, "EXPLAIN ")
+			answer = explained
+		}
 		if !ok {
 			continue
 		}
@@ -137,33 +142,10 @@ func testDocuments(t *testing.T, name string) {
 // the body, which a strict parser has to accept.
 func answer(t *testing.T, s *Set, line string) string {
 	t.Helper()
-	words := strings.Fields(line)
-	path, query, _ := strings.Cut(words[0], "?")
-	p, err := ParsePath(path, query)
+	r, err := fixtureRequest(t, s, line)
 	if err != nil {
 		return "404 " + err.Error() + "\n"
 	}
-	r := Request{Path: p, Model: p.Model}
-	for _, word := range words[1:] {
-		key, val, _ := strings.Cut(word, "=")
-		switch key {
-		case "who":
-			if r.MAC, err = mac.Parse(val); err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-		case "model":
-			r.Model = val
-		case "version":
-			r.Version = val
-		case "reveal":
-			r.Reveal = true
-		case "missing":
-			r.HasFile = func(string) bool { return false }
-		default:
-			t.Fatalf("%s: unknown word %s", line, word)
-		}
-	}
-	r.Server = s.Server(r.Model, serverAddress)
 	d, err := s.Render(r)
 	if err != nil {
 		var missing *NotFound
@@ -186,6 +168,87 @@ func answer(t *testing.T, s *Set, line string) string {
 		secret = ", secret"
 	}
 	return fmt.Sprintf("%s for %s%s\n%s", d.Path, readers, secret, d.Body)
+}
+
+// explained explains one request line, whose path may be left out: a line for
+// each value, and below it what it overrode and what there is to note.
+func explained(t *testing.T, s *Set, line string) string {
+	t.Helper()
+	r, err := fixtureRequest(t, s, line)
+	if err != nil {
+		return "404 " + err.Error() + "\n"
+	}
+	list, err := s.Explain(r)
+	if err != nil {
+		return "404 " + err.Error() + "\n"
+	}
+	var b strings.Builder
+	origin := func(o Origin) {
+		fmt.Fprintf(&b, "%q %q | %s | %s:%d | %s\n", o.Value, o.Perm, o.Layer, filepath.Base(o.File), o.Line, o.Word)
+	}
+	document := ""
+	for _, e := range list {
+		if e.Document != document {
+			document = e.Document
+			b.WriteString(document + "\n")
+		}
+		fmt.Fprintf(&b, "  %s %s", e.Kind, e.Name)
+		if e.Index != nil {
+			fmt.Fprintf(&b, " [%d]", *e.Index)
+		}
+		b.WriteString(" = ")
+		origin(e.Origin)
+		for _, o := range e.Overrode {
+			b.WriteString("    over ")
+			origin(o)
+		}
+		for _, note := range e.Notes {
+			b.WriteString("    note " + note + "\n")
+		}
+	}
+	return b.String()
+}
+
+// fixtureRequest reads a request line.
+func fixtureRequest(t *testing.T, s *Set, line string) (Request, error) {
+	t.Helper()
+	words := strings.Fields(line)
+	var r Request
+	if strings.HasPrefix(words[0], "/") {
+		path, query, _ := strings.Cut(words[0], "?")
+		p, err := ParsePath(path, query)
+		if err != nil {
+			return r, err
+		}
+		r.Path, r.Model = p, p.Model
+		words = words[1:]
+	}
+	for _, word := range words {
+		key, val, _ := strings.Cut(word, "=")
+		switch key {
+		case "who":
+			m, err := mac.Parse(val)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			r.MAC = m
+		case "model":
+			r.Model = val
+		case "version":
+			r.Version = val
+		case "reveal":
+			r.Reveal = true
+		case "missing":
+			r.HasFile = func(string) bool { return false }
+		default:
+			t.Fatalf("%s: unknown word %s", line, word)
+		}
+	}
+	if p, ok := s.Phone(r.MAC); ok && r.Model == "" && r.Path.Kind == 0 {
+		r.Model = p.Model // as the desk does
+	}
+	r.Server = s.Server(r.Model, serverAddress)
+	return r, nil
 }
 
 // parseXML reads a document to its end, strictly, and as one element.

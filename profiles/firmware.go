@@ -3,6 +3,7 @@ package profiles
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"path"
@@ -20,30 +21,41 @@ type target struct {
 	rng  hcl.Range
 }
 
-// wanted is the firmware that a phone of the model should run: the phone's own,
-// else that of its profile or of those that it extends, else of the model, else
-// of the default profile. p is nil for a phone that the configuration does not
-// name.
+// wanted is the firmware that a phone of the model should run. p is nil for a
+// phone that the configuration does not name.
 func (s *Set) wanted(p *phone, model string) target {
-	if p != nil && p.firmware.text != "" {
-		return p.firmware
-	}
-	if p != nil {
-		for _, profile := range slices.Backward(s.ownChain(p.Profile)) {
-			if profile.firmware.text != "" {
-				return profile.firmware
-			}
-		}
-	}
-	if b := s.models[strings.ToLower(model)]; b != nil && b.firmware.text != "" {
-		return b.firmware
-	}
-	for _, p := range slices.Backward(s.general) {
-		if p.firmware.text != "" {
-			return p.firmware
+	for _, t := range s.targets(p, model) {
+		if t.text != "" {
+			return t
 		}
 	}
 	return target{}
+}
+
+// targets gives what each layer says of the firmware, and the layer, the strongest
+// first: the phone, its profile and those that this extends, the model, the default
+// profile.
+func (s *Set) targets(p *phone, model string) iter.Seq2[string, target] {
+	return func(yield func(string, target) bool) {
+		if p != nil {
+			if !yield(p.block.body.name, p.firmware) {
+				return
+			}
+			for _, profile := range slices.Backward(s.ownChain(p.Profile)) {
+				if !yield(profile.body.name, profile.firmware) {
+					return
+				}
+			}
+		}
+		if b := s.models[strings.ToLower(model)]; b != nil && !yield(b.body.name, b.firmware) {
+			return
+		}
+		for _, profile := range slices.Backward(s.general) {
+			if !yield(profile.body.name, profile.firmware) {
+				return
+			}
+		}
+	}
 }
 
 var imageSuffixes = []string{".bin", ".swu", ".fwu"}

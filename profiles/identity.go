@@ -18,7 +18,9 @@ var identityWords = []struct{ word, setting string }{
 }
 
 func (e *evaluator) identity(id indexed) {
+	block := e.word
 	for _, w := range identityWords {
+		e.word = block + " " + w.word
 		a, ok := id.attrs[w.word]
 		if !ok {
 			continue
@@ -37,6 +39,7 @@ func (e *evaluator) identity(id indexed) {
 		s := setting{name: w.setting, index: id.index, source: e.source(a.Range)}
 		e.settingValue(s, v, a.Expr.Range(), shape{object: true})
 	}
+	e.word = block
 	for _, a := range id.settings {
 		e.setting(a, id.index)
 	}

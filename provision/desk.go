@@ -55,6 +55,7 @@ type documents interface {
 	Phone(m mac.Addr) (profiles.Phone, bool)
 	Server(model string, addr netip.Addr) profiles.Server
 	Render(r profiles.Request) (profiles.Document, error)
+	Explain(r profiles.Request) ([]profiles.Explained, error)
 }
 
 // Desk answers requests. It is safe for concurrent use.
@@ -178,22 +179,49 @@ type Preview struct {
 // Render gives the bytes that Open would send, less the guard: for a person at
 // the appliance.
 func (d *Desk) Render(v Preview) (*Answer, error) {
-	path, query, _ := strings.Cut(v.Path, "?")
-	p, err := parse(path, query)
+	set := d.set()
+	q, err := preview(set, v)
 	if err != nil {
 		return nil, err
+	}
+	a, _, err := d.answer(set, q, v.Local.Unmap())
+	return a, err
+}
+
+// Explain says where each value comes from of what Render would give, or with no
+// path of everything that the phone ends up with.
+func (d *Desk) Explain(v Preview) ([]profiles.Explained, error) {
+	set := d.set()
+	q, err := preview(set, v)
+	if err != nil {
+		return nil, err
+	}
+	q.Server = set.Server(q.Model, v.Local.Unmap())
+	q.HasFile = d.files.has
+	list, err := set.Explain(q)
+	if err != nil {
+		return nil, refuse(http.StatusNotFound, "%v", err)
+	}
+	return list, nil
+}
+
+func preview(set documents, v Preview) (profiles.Request, error) {
+	var p profiles.Path
+	if v.Path != "" {
+		path, query, _ := strings.Cut(v.Path, "?")
+		var err error
+		if p, err = parse(path, query); err != nil {
+			return profiles.Request{}, err
+		}
 	}
 	who := v.Who
 	if who.IsZero() {
 		who = p.MAC
 	}
-	set := d.set()
-	q := profiles.Request{
+	return profiles.Request{
 		Path: p, MAC: who, Model: firstOf(p.Model, v.Model, configuredModel(set, who)),
 		Version: v.Version, Reveal: v.Reveal,
-	}
-	a, _, err := d.answer(set, q, v.Local.Unmap())
-	return a, err
+	}, nil
 }
 
 // parse checks the bounds that hold for any path before it is understood.

@@ -17,6 +17,9 @@ type renderCmd struct {
 	Server string `placeholder:"ADDRESS" help:"Address that the phone reaches this appliance by, when it can't be found out."`
 	Model  string `help:"Model of a phone whose block names none."`
 
+	Explain bool `help:"Say of each value where it comes from and what it overrode, instead of printing documents."`
+	JSON    bool `name:"json" help:"With --explain: print that as JSON."`
+
 	FirmwareVersion string `placeholder:"VERSION" help:"Firmware that the phone runs, as its User-Agent would say: before 7 it is given plain text, and one that runs its target is given none."`
 
 	Who  string `arg:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
@@ -48,8 +51,13 @@ func (c *renderCmd) Run(a *app) error {
 	}
 	desk := newDesk(func() *configuration { return &cfg }, nil, a.Log)
 	view := provision.Preview{Who: who, Model: model, Version: c.FirmwareVersion, Local: local, Reveal: c.Reveal}
-	if c.Path != "" {
-		view.Path = c.Path
+	view.Path = c.Path
+	switch {
+	case c.Explain:
+		return c.explain(a.Stdout, desk, view)
+	case c.JSON:
+		return errors.New("--json is for --explain: documents are printed as the wire has them")
+	case c.Path != "":
 		return render(a.Stdout, desk, view)
 	}
 	for i, p := range documents(who, model) {
