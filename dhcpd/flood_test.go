@@ -66,9 +66,34 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// TestFlood has a network full of junk and of clients that nobody knows: the
-// memory stays what it is, half of a large network stays free, and a known client
-// renews at once.
+// TestQueueIsFair has three interfaces, one of them flooded: the others lose
+// nothing, and have their turn.
+func TestQueueIsFair(t *testing.T) {
+	t.Parallel()
+	q := newQueue(8)
+	push := func(iface string, b byte, holds bool) {
+		q.push(&packet{data: []byte{b}, kind: dhcpv4.MessageTypeRequest, holds: holds, link: &link{name: iface}})
+	}
+	for i := range 100 {
+		push("guests", byte(i), false)
+	}
+	push("office", 200, false)
+	push("cellar", 201, false)
+	push("office", 202, false)
+	push("office", 203, true)
+	var got []byte
+	batch, _ := q.take(context.Background(), nil, 8)
+	for _, p := range batch {
+		got = append(got, p.data[0])
+	}
+	if diff := cmp.Diff([]byte{203, 201, 92, 200, 93, 202, 94, 95}, got); diff != "" || q.lost() != 92 {
+		t.Errorf("%d lost (-want +got):\n%s", q.lost(), diff)
+	}
+}
+
+// TestFlood has a network full of junk and of clients that nobody knows, which
+// look for a lease or claim to have had one: the memory stays what it is, half of
+// a large network stays free of either, and a known client renews at once.
 func TestFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes two seconds")
@@ -78,6 +103,9 @@ func TestFlood(t *testing.T) {
 	c.Networks[0].Ranges = []lease.Range{{First: netip.MustParseAddr("192.0.0.10"), Last: netip.MustParseAddr("192.0.2.97")}} // 600
 	s, _ := newTestServer(t, c, io.Discard)
 	w := start(t, s)
+	known := netip.MustParseAddr("192.0.2.10")
+	w.in <- from(1, dhcpv4.MessageTypeDiscover, optRequested, 4, 192, 0, 2, 10)
+	w.next(t)
 	w.in <- requestFor(1, 10)
 	w.next(t)
 
@@ -86,6 +114,8 @@ func TestFlood(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(3, 4))
 		junk := make([]byte, 300)
 		packet := from(0, dhcpv4.MessageTypeDiscover)
+		reboot := from(0, dhcpv4.MessageTypeRequest, optRequested, 4, 192, 0, 0, 0)
+		requested := bytes.LastIndexByte(reboot, optRequested) + 2
 		for end := time.Now().Add(d); time.Now().Before(end); {
 			for i := range junk {
 				junk[i] = byte(rnd.Uint32())
@@ -94,6 +124,9 @@ func TestFlood(t *testing.T) {
 			w.in <- bytes.Clone(junk)
 			binary.BigEndian.PutUint32(packet[offCHAddr+2:], rnd.Uint32())
 			w.in <- bytes.Clone(packet)
+			binary.BigEndian.PutUint32(reboot[offCHAddr+2:], rnd.Uint32())
+			binary.BigEndian.PutUint16(reboot[requested+2:], uint16(rnd.IntN(3<<8)))
+			w.in <- bytes.Clone(reboot)
 		}
 	}
 	flood(200 * time.Millisecond)
@@ -102,22 +135,26 @@ func TestFlood(t *testing.T) {
 
 	stop := make(chan struct{})
 	acks := make(chan struct{}, 1)
-	offers := make(chan map[netip.Addr]bool)
+	flooders := make(chan [2]map[netip.Addr]bool)
 	go func() {
-		offered := map[netip.Addr]bool{}
+		offered, claimed := map[netip.Addr]bool{}, map[netip.Addr]bool{}
 		for {
 			select {
 			case r := <-w.out:
-				if r.kind() == dhcpv4.MessageTypeAck {
+				a := netip.AddrFrom4([4]byte(r.payload[offYIAddr:]))
+				switch {
+				case r.kind() == dhcpv4.MessageTypeAck && a != known:
+					claimed[a] = true
+				case r.kind() == dhcpv4.MessageTypeAck:
 					select {
 					case acks <- struct{}{}:
 					default: // it came too late
 					}
-				} else {
-					offered[netip.AddrFrom4([4]byte(r.payload[offYIAddr:]))] = true
+				case r.kind() == dhcpv4.MessageTypeOffer:
+					offered[a] = true
 				}
 			case <-stop:
-				offers <- offered
+				flooders <- [2]map[netip.Addr]bool{offered, claimed}
 				return
 			}
 		}
@@ -138,13 +175,15 @@ func TestFlood(t *testing.T) {
 	}
 	<-flooded
 	close(stop)
-	offered := <-offers
+	got := <-flooders
 	slices.Sort(took)
 	if p99 := took[98]; p99 > 100*time.Millisecond {
 		t.Errorf("a known client renews within %v", p99)
 	}
-	if n := len(offered); n == 0 || n > 300 {
-		t.Errorf("%d of 600 addresses were offered to the flood", n)
+	for i, what := range []string{"offered", "leased"} {
+		if n := len(got[i]); n == 0 || n > 300 {
+			t.Errorf("%d of 600 addresses were %s to the flood", n, what)
+		}
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

@@ -20,6 +20,9 @@ const (
 	// declineHostTime is for a reserved one, which is missed sooner.
 	declineTime     = 24 * time.Hour
 	declineHostTime = 10 * time.Minute
+	// claimTime is the longest lease of a client that nobody knows and that was
+	// not offered it. Its first renewal gets one of the network's length.
+	claimTime = 10 * time.Minute
 )
 
 // handler is the server without its sockets, its clock and its disk. One
@@ -69,6 +72,7 @@ const (
 	reasonUnknown      reason = "unknown client, and not authoritative"
 	reasonFull         reason = "no free address"
 	reasonCrowd        reason = "too many unknown clients have an offer"
+	reasonClaims       reason = "too many unknown clients claim a lease"
 	reasonStranger     reason = "not a known client"
 	reasonWrongNetwork reason = "address is of another network"
 	reasonMoved        reason = "has a reserved address now"
@@ -92,6 +96,7 @@ const (
 	noteDeclined = "address declined: it is in use by someone else"
 	noteConflict = "address is in use by someone who does not lease it: kept from clients"
 	noteDropped  = "options do not fit the reply"
+	noteClaims   = "too many unknown clients ask for a lease that was not offered to them: they have to begin anew"
 )
 
 // handle answers one message. It is a function of the table, the plan and its
@@ -131,7 +136,7 @@ type exchange struct {
 	key lease.Key
 	n   *network
 	out result
-	// rapid says that the ACK answers a DISCOVER.
+	// rapid says that the ACK answers a DISCOVER: its offer is none.
 	rapid bool
 }
 
@@ -301,10 +306,57 @@ func (x *exchange) pick() (netip.Addr, bool) {
 	return x.table.Evict(x.n.index, x.now, !x.unknown())
 }
 
-// unknown reports whether the client never had a lease, and is not in the
-// configuration.
+// unknown reports whether the client is not in the configuration, and never had
+// a lease but one that it has claimed and not made good.
 func (x *exchange) unknown() bool {
-	return x.n.host(x.r) == stranger && x.table.Binding(x.n.index, x.key) == nil
+	if x.n.host(x.r) != stranger {
+		return false
+	}
+	last := x.table.Binding(x.n.index, x.key)
+	if last == nil {
+		return true
+	}
+	if _, claimed := x.table.Claimed(x.n.index, x.key, x.now); claimed {
+		return true
+	}
+	// A claim that has lapsed, or ended early, makes nobody known. That it was one
+	// shows in how short it was: after a restart too, when it ends where its record
+	// does.
+	return !last.Active(x.now) && last.Expiry.Sub(last.Start) <= 2*x.n.claimTime()+x.n.claimTime()/goodAfter
+}
+
+// goodAfter is the part of a claimed lease after which its client has made it
+// good by renewing it: half of what a client waits with that.
+const goodAfter = 4
+
+// claimTime is for how long an address is leased to who claims it.
+func (n *network) claimTime() time.Duration {
+	return max(minLeaseTime, min(claimTime, n.LeaseTime/2))
+}
+
+// claims reports whether the client can have an address only as a claim: one
+// that nobody knows asks for what it was not offered. It may be one of a flood,
+// or of an office whose leases were lost.
+func (x *exchange) claims(a netip.Addr) bool {
+	if !x.unknown() {
+		return false
+	}
+	if offered, ok := x.table.Offered(x.n.index, x.key, x.now); ok && offered == a && !x.rapid {
+		return false
+	}
+	since, again := x.table.Claimed(x.n.index, x.key, x.now)
+	last := x.table.Binding(x.n.index, x.key)
+	return !again || !last.Active(x.now) || last.Addr != a || x.now.Sub(since) < x.n.claimTime()/goodAfter
+}
+
+// mayClaim reports whether the client can be leased an address now: as its own,
+// or as a claim where there are not too many.
+func (x *exchange) mayClaim(a netip.Addr) bool {
+	if !x.claims(a) || x.table.MayClaim(x.n.index, x.key, x.now) {
+		return true
+	}
+	x.note(noteClaims, x.n.Subnet.Addr())
+	return false
 }
 
 func (x *exchange) discover(candidates []*network) {
@@ -335,11 +387,11 @@ func (x *exchange) discover(candidates []*network) {
 			return
 		}
 		x.out.unprobed = v == findingSkip
-		if x.n.RapidCommit && x.r.rapidCommit {
-			x.rapid = true
+		if x.rapid = x.n.RapidCommit && x.r.rapidCommit; x.rapid && x.mayClaim(a) {
 			x.ack(a)
 			return
 		}
+		x.rapid = false
 		x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.leaseTime())
 		return
 	}
@@ -472,10 +524,12 @@ func (x *exchange) selecting(candidates []*network) {
 	switch {
 	case !a.IsValid():
 		x.nak(reasonNoAddress)
-	case x.mayHave(a):
-		x.ack(a)
-	default:
+	case !x.mayHave(a):
 		x.nak(reasonUnavailable)
+	case !x.mayClaim(a):
+		x.nak(reasonClaims) // it begins again, and is offered an address
+	default:
+		x.ack(a)
 	}
 }
 
@@ -500,6 +554,11 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 	}
 	last := x.table.Binding(x.n.index, x.key)
 	switch {
+	case last.Active(x.now) && last.Addr == a && x.mayHave(a):
+		x.ack(a)
+	case (last != nil && last.Addr == a || x.authoritative()) && x.mayHave(a) && !x.mayClaim(a):
+		// It may use its address on, asks again later, or begins anew.
+		x.out.reason = reasonClaims
 	case last != nil && last.Addr == a && x.mayHave(a):
 		x.ack(a)
 	case last != nil && last.Addr == a:
@@ -541,10 +600,16 @@ func (x *exchange) broken() {
 
 // ack leases an address to the client, and says so.
 func (x *exchange) ack(a netip.Addr) {
-	d := x.leaseTime()
+	d, claim := x.leaseTime(), x.claims(a)
 	l := x.lease(a)
-	l.Expiry = x.now.Add(d)
-	x.out.wait = x.table.Bind(x.n.index, l, l.Expiry.Add(x.n.LeaseTime))
+	if claim {
+		d = min(d, x.n.claimTime())
+		l.Expiry = x.now.Add(d)
+		x.out.wait = x.table.BindClaim(x.n.index, l, x.now.Add(x.n.claimTime()), l.Expiry.Add(x.n.claimTime()))
+	} else {
+		l.Expiry = x.now.Add(d)
+		x.out.wait = x.table.Bind(x.n.index, l, l.Expiry.Add(x.n.LeaseTime))
+	}
 	ciaddr := x.r.ciaddr
 	if ciaddr != a {
 		ciaddr = netip.Addr{} // not to be written to: it need not be the client's

@@ -20,21 +20,51 @@ type packet struct {
 	source netip.AddrPort
 	dest   netip.Addr
 	kind   dhcpv4.MessageType // as far as the reader can tell
+	holds  bool               // a REQUEST for the address that its client leases, as far as the reader can tell
 	parked bool               // it waits for a probe
 }
 
+// urgency says how soon a packet has its turn. Who has an address does not stand
+// behind those that claim one, and these not behind those that look for one.
+type urgency uint8
+
+const (
+	holding urgency = iota
+	asking          // all but DISCOVER
+	looking
+	urgencies
+)
+
+func (p *packet) urgency() urgency {
+	switch {
+	case p.holds:
+		return holding
+	case p.kind == dhcpv4.MessageTypeDiscover || p.kind == 0:
+		return looking
+	default:
+		return asking
+	}
+}
+
 // queue takes packets from the readers to the one goroutine that answers. It
-// never makes a reader wait: when it is full the oldest packet goes, whose
-// client has given up on it the soonest. Who has an address, or was offered one,
-// does not stand behind those that look for one.
+// never makes a reader wait: when it is full the oldest packet of its interface
+// and urgency goes, whose client has given up on it the soonest. Interfaces have
+// their turn one after the other, so that a flood on one leaves the others alone.
 type queue struct {
 	wake chan struct{} // of one place
 
 	mu      sync.Mutex
-	urgent  ring // all but DISCOVER
-	rest    ring
+	size    int // of each ring
+	lanes   []*lane
+	turn    int // the lane that is next
 	spare   []*packet
 	dropped uint64
+}
+
+// lane is the packets of one interface.
+type lane struct {
+	iface string
+	rings [urgencies]ring
 }
 
 // ring is a line of packets.
@@ -44,7 +74,35 @@ type ring struct {
 }
 
 func newQueue(size int) *queue {
-	return &queue{urgent: ring{packets: make([]*packet, size)}, rest: ring{packets: make([]*packet, size)}, wake: make(chan struct{}, 1)}
+	return &queue{size: size, wake: make(chan struct{}, 1)}
+}
+
+// lane gives that of a packet's interface, made where it is missing.
+func (q *queue) lane(p *packet) *lane {
+	name := ""
+	if p.link != nil {
+		name = p.link.name
+	}
+	for _, l := range q.lanes {
+		if l.iface == name {
+			return l
+		}
+	}
+	l := &lane{iface: name}
+	for c := range l.rings {
+		l.rings[c].packets = make([]*packet, q.size)
+	}
+	q.lanes = append(q.lanes, l)
+	return l
+}
+
+// waiting counts the packets of an urgency.
+func (q *queue) waiting(c urgency) int {
+	n := 0
+	for _, l := range q.lanes {
+		n += l.rings[c].n
+	}
+	return n
 }
 
 func (r *ring) push(p *packet) (oldest *packet) {
@@ -90,11 +148,7 @@ func (q *queue) put(packets []*packet) {
 func (q *queue) push(packets ...*packet) {
 	q.mu.Lock()
 	for _, p := range packets {
-		r := &q.urgent
-		if p.kind == dhcpv4.MessageTypeDiscover || p.kind == 0 {
-			r = &q.rest
-		}
-		if old := r.push(p); old != nil {
+		if old := q.lane(p).rings[p.urgency()].push(p); old != nil {
 			q.spare = append(q.spare, old)
 			q.dropped++
 		}
@@ -115,7 +169,7 @@ func (q *queue) nudge() {
 // batch. It reports false when the context has ended.
 func (q *queue) take(ctx context.Context, batch []*packet, n int) ([]*packet, bool) {
 	q.mu.Lock()
-	waiting := q.urgent.n + q.rest.n
+	waiting := q.waiting(holding) + q.waiting(asking) + q.waiting(looking)
 	q.mu.Unlock()
 	if waiting == 0 {
 		select {
@@ -128,15 +182,30 @@ func (q *queue) take(ctx context.Context, batch []*packet, n int) ([]*packet, bo
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	// A quarter is for the rest, so that no crowd keeps all others waiting.
-	rest := min(q.rest.n, max(n/4, n-q.urgent.n))
-	for ; n > rest && q.urgent.n > 0; n-- {
-		batch = append(batch, q.urgent.pop())
-	}
-	for ; n > 0 && q.rest.n > 0; n-- {
-		batch = append(batch, q.rest.pop())
+	// A quarter is for each urgency, so that no crowd keeps all others waiting.
+	quarter := n / 4
+	for c := holding; c < urgencies; c++ {
+		room := n
+		for later := c + 1; later < urgencies; later++ {
+			room -= min(q.waiting(later), quarter)
+		}
+		take := min(q.waiting(c), room)
+		n -= take
+		batch = q.pop(batch, c, take)
 	}
 	return batch, true
+}
+
+// pop appends n packets of an urgency, from each interface in its turn.
+func (q *queue) pop(batch []*packet, c urgency, n int) []*packet {
+	for n > 0 {
+		if r := &q.lanes[q.turn%len(q.lanes)].rings[c]; r.n > 0 {
+			batch = append(batch, r.pop())
+			n--
+		}
+		q.turn = (q.turn + 1) % len(q.lanes)
+	}
+	return batch
 }
 
 // lost counts the packets that were dropped.

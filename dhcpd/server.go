@@ -74,6 +74,7 @@ type journal interface {
 	Failing() error
 	Time(wall time.Time) time.Time
 	Publish([]lease.Change)
+	View() *lease.View
 }
 
 // Server answers DHCP clients. Make it with New.
@@ -460,12 +461,21 @@ func (s *Server) read(ctx context.Context, port *port) {
 				s.counters.malformed.Add(1)
 				continue
 			}
-			p.port, p.link, p.kind = port, link, kind
+			p.port, p.link, p.kind, p.holds = port, link, kind, s.holds(kind, p.data)
 			good = append(good, p)
 			packets[i] = nil
 		}
 		s.queue.push(good...)
 	}
+}
+
+// holds reports whether a packet asks for the address that its client leases.
+func (s *Server) holds(kind dhcpv4.MessageType, packet []byte) bool {
+	if kind != dhcpv4.MessageTypeRequest {
+		return false
+	}
+	m, _, ok := s.store.View().Client(netip.AddrFrom4([4]byte(packet[offCIAddr:])))
+	return ok && m == mac.Addr(packet[offCHAddr:])
 }
 
 // answer is the goroutine that owns the leases.
@@ -649,7 +659,7 @@ func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []not
 		switch n.text {
 		case noteDropped:
 			s.counters.optionsCut.Add(1)
-		case noteFull:
+		case noteFull, noteClaims:
 			args[2] = "subnet" // no client's address is at stake
 		case noteConflict:
 			s.counters.conflicts.Add(1)

@@ -65,6 +65,7 @@ type pool struct {
 	clients map[Key]*entry
 	offers  map[Key]*entry
 	line    line
+	claims  claims
 	// next and inRange are the first address that was never touched, and its
 	// range.
 	next    netip.Addr
@@ -86,8 +87,9 @@ func NewTable(leases []Lease) *Table {
 
 // Configure sets what the table gives out; networks are then named by their
 // index in scopes. Leases outside all of them are kept and do nothing. Offers
-// are forgotten. No change may be pending.
+// are forgotten, claims are not. No change may be pending.
 func (t *Table) Configure(scopes []Scope) {
+	before := t.pools
 	t.pools = nil
 	for _, s := range scopes {
 		p := &pool{
@@ -95,6 +97,12 @@ func (t *Table) Configure(scopes []Scope) {
 			tried: &queue{}, used: &queue{},
 		}
 		p.line.quota = quota(s.Ranges)
+		p.claims.quota = claimQuota(s.Ranges)
+		for _, old := range before {
+			if old.Subnet == s.Subnet {
+				p.claims.held = old.claims.held
+			}
+		}
 		if len(s.Ranges) > 0 {
 			p.next = s.Ranges[0].First
 		}
@@ -260,6 +268,11 @@ func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
 // released. Bind reports whether the change has to be durable before the
 // client hears of it.
 func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
+	delete(t.pools[network].claims.held, l.Key())
+	return t.bind(network, l, horizon)
+}
+
+func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 	p := t.pools[network]
 	k := l.Key()
 	t.Withdraw(network, k)
@@ -272,7 +285,9 @@ func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
 	l.Recorded = horizon
 	write := true
 	if old := e.lease; old != nil && old.State == Leased && old.Key() == k {
-		l.Start = old.Start
+		if old.Active(l.Start) {
+			l.Start = old.Start
+		}
 		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && !l.Expiry.After(old.Recorded) {
 			write, l.Recorded = false, old.Recorded
 		}
