@@ -18,21 +18,29 @@ type body struct {
 	raw    hcl.Body
 	schema *hcl.BodySchema
 	static *block // nil where the body has dynamic blocks
+
+	perPhone bool   // has words that are written into each phone's own file
+	own      *block // those words, decoded; nil where dynamic blocks make them
 }
 
 // block is the structure of a layer, its expressions not yet evaluated.
 type block struct {
 	settings   []*hcl.Attribute
+	codecs     *hcl.Attribute
+	words      []word
 	identities []indexed
 	keys       []indexed
+	books      []hcl.Attributes
 	contacts   []named
+	plans      []hcl.Attributes
 	templates  []named
 	languages  []hcl.Attributes
 }
 
 // indexed is a block whose label is a number.
 type indexed struct {
-	index    int
+	index    int    // noIndex for a key of a module, which has a place on the module instead
+	label    string // as it was written
 	attrs    hcl.Attributes
 	settings []*hcl.Attribute
 	rng      hcl.Range
@@ -46,14 +54,12 @@ type named struct {
 }
 
 var (
-	identitySchema = schema(attributes("user", "auth_user", "password", "registrar", "outbound", "display_name",
-		"mailbox", "active"), hcl.BlockHeaderSchema{Type: "settings"})
-	keySchema = schema(append(attributes("value", "label", "short_label", "context", "perm", "default_text", "lp"),
-		hcl.AttributeSchema{Name: "type", Required: true}))
-	phonebookSchema = schema(nil, hcl.BlockHeaderSchema{Type: "contact", LabelNames: []string{"name"}})
+	keySchema = schema(append(attributes("value", "pickup", "label", "short_label", "context", "perm", "default_text", "lp",
+		"long_press", "module", "key"), hcl.AttributeSchema{Name: "type", Required: true}))
+	phonebookSchema = schema(attributes("everyone", "csv"), hcl.BlockHeaderSchema{Type: "contact", LabelNames: []string{"name"}})
 	contactSchema   = schema(append(attributes("first_name", "last_name", "number_type", "type", "context"),
 		hcl.AttributeSchema{Name: "number", Required: true}))
-	dialplanSchema  = schema(nil, hcl.BlockHeaderSchema{Type: "template", LabelNames: []string{"match"}})
+	dialplanSchema  = schema(attributes("emergency", "timeout"), hcl.BlockHeaderSchema{Type: "template", LabelNames: []string{"match"}})
 	templateSchema  = schema(attributes("timeout", "user", "rewrite"))
 	languagesSchema = schema(attributes("gui", "web"))
 )
@@ -73,7 +79,7 @@ func attributes(names ...string) []hcl.AttributeSchema {
 // layerSchema is that of a block which is a layer, with the attributes that
 // are its own.
 func layerSchema(own ...string) *hcl.BodySchema {
-	return schema(attributes(own...),
+	layer := schema(attributes(append(own, "codecs")...),
 		hcl.BlockHeaderSchema{Type: "settings"},
 		hcl.BlockHeaderSchema{Type: "identity", LabelNames: []string{"number"}},
 		hcl.BlockHeaderSchema{Type: "key", LabelNames: []string{"index"}},
@@ -81,17 +87,22 @@ func layerSchema(own ...string) *hcl.BodySchema {
 		hcl.BlockHeaderSchema{Type: "dialplan"},
 		hcl.BlockHeaderSchema{Type: "languages"},
 	)
+	for _, kind := range wordKinds {
+		layer.Blocks = append(layer.Blocks, hcl.BlockHeaderSchema{Type: kind.name})
+	}
+	return layer
 }
 
 // newBody decodes a body as far as it is static. The attributes of its own are
 // in the schema only so that a wrong one is told from them; see header.
 func newBody(name string, raw hcl.Body, schema *hcl.BodySchema) (*body, hcl.Diagnostics) {
-	b := &body{name: name, raw: raw, schema: schema}
+	b := &body{name: name, raw: raw, schema: schema, perPhone: hasPerPhone(raw)}
 	if hasDynamic(raw) {
 		return b, nil
 	}
 	var diags hcl.Diagnostics
 	b.static, diags = decodeBlock(raw, schema)
+	b.own = b.static.ofPhones()
 	return b, diags
 }
 
@@ -138,7 +149,7 @@ func dropUnknown(diags hcl.Diagnostics) hcl.Diagnostics {
 
 func decodeBlock(raw hcl.Body, schema *hcl.BodySchema) (*block, hcl.Diagnostics) {
 	content, diags := raw.Content(schema)
-	b := &block{}
+	b := &block{codecs: content.Attributes["codecs"]}
 	for _, inner := range content.Blocks {
 		var more hcl.Diagnostics
 		switch inner.Type {
@@ -151,13 +162,19 @@ func decodeBlock(raw hcl.Body, schema *hcl.BodySchema) (*block, hcl.Diagnostics)
 		case "key":
 			more = b.decodeKey(inner)
 		case "phonebook":
-			b.contacts, more = decodeNamed(b.contacts, inner.Body, phonebookSchema, contactSchema)
+			var attrs hcl.Attributes
+			b.contacts, attrs, more = decodeNamed(b.contacts, inner.Body, phonebookSchema, contactSchema)
+			b.books = append(b.books, attrs)
 		case "dialplan":
-			b.templates, more = decodeNamed(b.templates, inner.Body, dialplanSchema, templateSchema)
+			var attrs hcl.Attributes
+			b.templates, attrs, more = decodeNamed(b.templates, inner.Body, dialplanSchema, templateSchema)
+			b.plans = append(b.plans, attrs)
 		case "languages":
 			var languages *hcl.BodyContent
 			languages, more = inner.Body.Content(languagesSchema)
 			b.languages = append(b.languages, languages.Attributes)
+		default:
+			more = b.decodeWord(inner)
 		}
 		diags = append(diags, more...)
 	}
@@ -191,7 +208,7 @@ const (
 
 func (b *block) decodeIdentity(inner *hcl.Block) hcl.Diagnostics {
 	content, diags := inner.Body.Content(identitySchema)
-	id := indexed{attrs: content.Attributes, rng: inner.LabelRanges[0]}
+	id := indexed{label: inner.Labels[0], attrs: content.Attributes, rng: inner.LabelRanges[0]}
 	id.index, diags = label(inner, 1, maxIdentity, diags)
 	for _, s := range content.Blocks {
 		attrs, more := anyAttributes(s.Body)
@@ -208,11 +225,15 @@ func (b *block) decodeIdentity(inner *hcl.Block) hcl.Diagnostics {
 
 func (b *block) decodeKey(inner *hcl.Block) hcl.Diagnostics {
 	content, diags := inner.Body.Content(keySchema)
-	k := indexed{attrs: content.Attributes, rng: inner.LabelRanges[0]}
-	k.index, diags = label(inner, 0, maxKey, diags)
-	if first, ok := find(b.keys, k.index); ok {
-		return append(diags, errorAt(inner.LabelRanges[0], "Duplicate key",
-			"Key %d of this layer is described already, at %s.", k.index, at(first.rng)))
+	k := indexed{index: noIndex, label: inner.Labels[0], attrs: content.Attributes, rng: inner.LabelRanges[0]}
+	if k.attrs["module"] == nil {
+		k.index, diags = label(inner, 0, maxKey, diags)
+	}
+	for _, first := range b.keys {
+		if first.index == k.index && (k.index != noIndex || k.attrs["module"] != nil && first.label == k.label) {
+			return append(diags, errorAt(inner.LabelRanges[0], "Duplicate key",
+				"Key %s of this layer is described already, at %s.", k.label, at(first.rng)))
+		}
 	}
 	b.keys = append(b.keys, k)
 	return diags
@@ -236,12 +257,12 @@ func label(inner *hcl.Block, first, last int, diags hcl.Diagnostics) (int, hcl.D
 	return int(n), diags
 }
 
-func decodeNamed(list []named, raw hcl.Body, outer, inner *hcl.BodySchema) ([]named, hcl.Diagnostics) {
+func decodeNamed(list []named, raw hcl.Body, outer, inner *hcl.BodySchema) ([]named, hcl.Attributes, hcl.Diagnostics) {
 	content, diags := raw.Content(outer)
 	for _, b := range content.Blocks {
 		attrs, more := b.Body.Content(inner)
 		diags = append(diags, more...)
 		list = append(list, named{label: b.Labels[0], attrs: attrs.Attributes, rng: b.LabelRanges[0]})
 	}
-	return list, diags
+	return list, content.Attributes, diags
 }

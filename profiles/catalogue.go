@@ -44,6 +44,7 @@ type Model struct {
 	Firmware   string // target of the model block: a version, a file name or a URL
 	Scheme     string // of the model block: "http", "https", "tftp", or "" for the appliance's
 
+	runs       int    // major version of the firmware of the phone that asks, 0 where not known
 	textBefore int    // major version of the first firmware that reads XML; 0 where all do
 	image      string // name of a firmware image, with {model} and {version}, or {v4} and {b4}
 }

@@ -1,8 +1,44 @@
 package profiles
 
 import (
+	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 )
+
+// plan reads what a dial plan says without templates.
+func (e *evaluator) plan(attrs hcl.Attributes) {
+	add := func(t template) {
+		if !slices.ContainsFunc(e.out.templates, func(other template) bool { return other.match == t.match }) {
+			e.out.templates = append(e.out.templates, t)
+		}
+	}
+	if a := attrs["emergency"]; a != nil {
+		numbers, _ := e.list(a)
+		for _, number := range numbers {
+			if number == "" || strings.Trim(number, "0123456789*#") != "" {
+				e.fail(a.Expr.Range(), "Invalid number", "emergency takes numbers as they are dialled, such as [\"112\", \"110\"], not %q.", number)
+				continue
+			}
+			add(template{match: number, timeout: "0", source: e.source(a.Range)})
+		}
+		if len(numbers) > 0 {
+			// These can be dialled while the keyboard is locked.
+			e.written("keyboard_lock_emergency", strings.Join(numbers, " "), a.Range)
+		}
+	}
+	if a := attrs["timeout"]; a != nil {
+		if timeout := e.open(attrs, "timeout", ""); timeout != "" {
+			if _, err := numberIn(0, 65535)(timeout); err != nil {
+				e.fail(a.Expr.Range(), "Invalid timeout", "timeout is a whole number of seconds, not %q.", timeout)
+				return
+			}
+			add(template{match: "*", timeout: timeout, source: e.source(a.Range)})
+		}
+	}
+}
 
 func (e *evaluator) template(b named) {
 	t := template{match: b.label, timeout: e.open(b.attrs, "timeout", ""), source: e.source(b.rng)}

@@ -15,16 +15,25 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"dialtone/internal/config"
+	"dialtone/internal/mac"
 )
 
 // evaluator turns the expressions of a layer into values.
 type evaluator struct {
+	set     *Set // nil where only the header of a block is evaluated
 	ctx     *hcl.EvalContext
 	server  Server
+	model   Model    // whose document it is; zero where that is not known
+	major   int      // of the firmware that the phone is taken to run
+	phone   mac.Addr // zero in a general layer
 	layer   string
 	word    string // the block within the layer, for sources
 	of      string // "phone anna": whose values they are, "" in a general layer
 	general bool   // the layer ends up in documents that anyone may read
+
+	// perPhone reads, of a general layer, only the words that belong into each
+	// phone's own file.
+	perPhone bool
 
 	diags hcl.Diagnostics
 	said  map[settingID]hcl.Range
@@ -34,6 +43,9 @@ type evaluator struct {
 // evaluate gives the values of b. Those that cannot be known yet are left out.
 func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 	structure, diags := b.block(e.ctx)
+	if e.perPhone {
+		structure, diags = b.ofPhones(e.ctx)
+	}
 	e.layer, e.diags, e.said = b.name, diags, map[settingID]hcl.Range{}
 	e.word = "settings"
 	for _, a := range structure.settings {
@@ -44,16 +56,30 @@ func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 		e.identity(id)
 	}
 	for _, k := range structure.keys {
-		e.word = fmt.Sprintf("key %d", k.index)
+		e.word = "key " + k.label
 		e.key(k)
 	}
 	e.word = "phonebook"
+	for _, b := range structure.books {
+		e.book(b)
+	}
 	for _, c := range structure.contacts {
 		e.contact(c)
 	}
 	e.word = "dialplan"
 	for _, t := range structure.templates {
 		e.template(t)
+	}
+	for _, p := range structure.plans {
+		e.plan(p)
+	}
+	for _, w := range structure.words {
+		e.word = w.kind.name
+		e.write(w)
+	}
+	if structure.codecs != nil {
+		e.word = "codecs"
+		e.codecs(structure.codecs)
 	}
 	e.word = "languages"
 	for _, l := range structure.languages {
@@ -66,6 +92,18 @@ func (e *evaluator) fail(rng hcl.Range, summary, detail string, args ...any) {
 	d := errorAt(rng, summary, detail, args...)
 	if e.of != "" {
 		d.Extra = forPhone{phone: e.of}
+	}
+	e.diags = append(e.diags, d)
+}
+
+func (e *evaluator) warn(rule config.Rule, rng hcl.Range, summary, detail string, args ...any) {
+	d := errorAt(rng, summary, detail, args...)
+	d.Severity = hcl.DiagWarning
+	f := config.Finding{Rule: rule, Model: e.model.Name}
+	d.Extra = f
+	if p := e.set.byMAC[e.phone]; p != nil {
+		f.Phones = p.names()
+		d.Extra = forPhone{phone: e.of, inner: f}
 	}
 	e.diags = append(e.diags, d)
 }

@@ -126,7 +126,7 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 	if !k.path.MAC.IsZero() {
 		x.phone = s.byMAC[k.path.MAC]
 	}
-	x.model, _ = s.Model(cmp.Or(k.path.Model, k.model))
+	x.model = s.modelOf(k, cmp.Or(k.path.Model, k.model))
 	switch {
 	case k.redirect != "":
 		return x.redirection(), nil
@@ -177,18 +177,18 @@ func (x *explanation) values(whole bool) ([]Explained, error) {
 	if diags.HasErrors() {
 		return nil, notFound("the general settings cannot be made: %v", diags)
 	}
-	general := merge(layers)
+	general := x.set.wholeGeneral(layers)
 	var own layer
 	ofPhone := x.key.path.Kind == Own || x.key.path.Kind == PhoneContainer || whole && x.phone != nil
 	if ofPhone {
-		more, diags := x.set.ownLayers(x.phone, x.model.Name, x.key.server)
+		more, diags := x.set.ownLayers(x.phone, x.model, x.key.server)
 		if diags.HasErrors() {
 			return nil, notFound("the settings of %s cannot be made: %v", x.phone.MAC, diags)
 		}
 		layers = append(layers, more...)
 		own = merge(more)
 		if own.replacesWhole() {
-			own = own.whole(general)
+			own = x.set.whole(own, general, x.phone)
 		}
 	}
 	said := make([][]item, len(layers))

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -181,4 +182,44 @@ func (l *loader) stat(of about, rng hcl.Range, name string) (os.FileInfo, bool) 
 		l.warn(of, ruleMissingFile, rng, "Missing file", "Reading %s: %v.", full, err)
 	}
 	return info, err == nil
+}
+
+// major gives the major version of the firmware that a phone of the model is
+// taken to run: what it said, else that of its target, else of the newest that
+// the model has. It decides between settings that took one another's place.
+func (m Model) major(target string) int {
+	switch {
+	case m.Family == "DECT" || m.Family == "C":
+		return 10 // whose versions are not counted like those of desk phones
+	case m.runs > 0:
+		return m.runs
+	}
+	name := target
+	if strings.Contains(target, "://") || isImage(target) {
+		name = path.Base(target)
+		// snomD785-10.1.215.13-SIP-r.bin
+		if _, version, ok := strings.Cut(name, "-"); ok {
+			name = version
+		}
+	}
+	if n := majorOf(name); n > 0 {
+		return n
+	}
+	switch {
+	case m.Format == Text:
+		return 6
+	case slices.Contains([]string{"3xx", "8xx", "MP", "PA"}, m.Family):
+		return 8
+	}
+	return 10
+}
+
+// majorOf reads the major version of a firmware, 0 where there is none.
+func majorOf(version string) int {
+	major, _, ok := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(major, 10, 8)
+	if err != nil || !ok {
+		return 0
+	}
+	return int(n)
 }

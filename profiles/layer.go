@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -37,7 +38,10 @@ type setting struct {
 type key struct {
 	index       int
 	action      string // "line", "blf", …: the first word of the element's text
-	value       value  // the rest of it
+	value       value  // the rest of it, as far as it is no pickup code
+	extension   bool   // the value is but an extension, of the identity's registrar
+	brackets    bool   // the firmware wants a SIP URI within < and >
+	pickup      string // what is dialled to pick up a call, after a |
 	context     string
 	label       value
 	shortLabel  value
@@ -51,6 +55,7 @@ type key struct {
 type contact struct {
 	name, firstName, lastName, number value
 	numberType, kind, context         string
+	generated                         bool // for everyone: gives way to another layer's everyone
 	source                            source
 }
 
@@ -78,6 +83,7 @@ type layer struct {
 	contacts  []contact
 	templates []template
 	gui, web  []language
+	everyone  *everyone // nil where not said
 }
 
 // over lays l upon weaker layers: what l says wins, by setting and index, by
@@ -91,6 +97,7 @@ func (l layer) over(weaker layer) layer {
 		templates: overBy(weaker.templates, l.templates, func(t template) string { return t.match }),
 		gui:       overBy(weaker.gui, l.gui, languageName),
 		web:       overBy(weaker.web, l.web, languageName),
+		everyone:  cmp.Or(l.everyone, weaker.everyone),
 	}
 }
 

@@ -255,7 +255,7 @@ func (l *loader) redirect(p *phone) {
 }
 
 func (b *block) isEmpty() bool {
-	return len(b.settings)+len(b.identities)+len(b.keys)+len(b.contacts)+len(b.templates)+len(b.languages) == 0
+	return len(b.settings)+len(b.identities)+len(b.keys)+len(b.contacts)+len(b.templates)+len(b.languages)+len(b.words)+len(b.books)+len(b.plans) == 0 && b.codecs == nil
 }
 
 func capital(s string) string {

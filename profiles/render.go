@@ -65,6 +65,7 @@ type documentKey struct {
 	server   Server
 	format   Format
 	reveal   bool
+	major    int    // of the firmware that asks, 0 where it is not known
 	redirect string // URL, "" for a document of ours
 	image    string // URL of a FirmwareStatus
 	none     string // or the reason why it has none
@@ -103,6 +104,7 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 	if key.path.Model != "" {
 		key.path.Model = model.Name
 	}
+	key.major = min(majorOf(r.Version), 99)
 	if model.reads(r.Version) == Text {
 		key.format = Text
 	}
@@ -168,6 +170,13 @@ func (m Model) reads(version string) Format {
 	return m.Format
 }
 
+// modelOf gives a model as the phone that asks has it.
+func (s *Set) modelOf(k documentKey, name string) Model {
+	m, _ := s.Model(name)
+	m.runs = k.major
+	return m
+}
+
 // document makes the document that a key describes.
 func (s *Set) document(k documentKey) (Document, error) {
 	d := Document{Path: k.path}
@@ -187,7 +196,7 @@ func redirection(url string) layer {
 
 func (s *Set) xml(k documentKey, d *Document) error {
 	w := newXML(k.reveal)
-	m, _ := s.Model(k.path.Model)
+	m := s.modelOf(k, k.path.Model)
 	link := func(kind Kind, model string) string {
 		return k.server.URL + Path{Kind: kind, Model: model, MAC: k.path.MAC}.String()
 	}
@@ -197,7 +206,7 @@ func (s *Set) xml(k documentKey, d *Document) error {
 		d.Own = k.path.MAC
 	case kind == ModelContainer, kind == MACContainer:
 		if kind == MACContainer {
-			m, _ = s.Model(k.model)
+			m = s.modelOf(k, k.model)
 		}
 		general, err := s.generalLayer(m, k.server)
 		if err != nil {
@@ -259,7 +268,7 @@ func (s *Set) xml(k documentKey, d *Document) error {
 // new kind, so that each of the two files that it asks for has the settings itself.
 func (s *Set) text(k documentKey, d *Document) error {
 	w := newText(k.reveal)
-	m, _ := s.Model(k.path.Model)
+	m := s.modelOf(k, k.path.Model)
 	switch kind := k.path.Kind; {
 	case k.redirect != "":
 		w.settings(redirection(k.redirect))
@@ -278,18 +287,19 @@ func (s *Set) text(k documentKey, d *Document) error {
 		w.settings(own)
 		d.Own = k.path.MAC
 	case kind == MACContainer:
-		m, _ = s.Model(k.model)
+		m = s.modelOf(k, k.model)
 		general, err := s.generalLayer(m, k.server)
 		if err != nil {
 			return err
 		}
 		merged := general.layer
 		if p, ok := s.byMAC[k.path.MAC]; ok {
-			own, diags := s.ownLayer(p, m.Name, k.server)
+			own, diags := s.ownLayer(p, m, k.server)
 			if diags.HasErrors() {
 				return notFound("the settings cannot be made: %v", diags)
 			}
 			merged = own.over(merged)
+			merged = s.complete(merged, merged, p)
 			d.Own = k.path.MAC
 		}
 		w.settings(merged)
@@ -305,6 +315,7 @@ func (s *Set) text(k documentKey, d *Document) error {
 // layerKey is what a general layer depends on.
 type layerKey struct {
 	model  string
+	major  int
 	server Server
 }
 
@@ -317,12 +328,12 @@ type generalLayer struct {
 // generalLayer evaluates what all phones of a model share; the zero Model has
 // the layers that all models share.
 func (s *Set) generalLayer(m Model, server Server) (generalLayer, error) {
-	key := layerKey{m.Name, server}
+	key := layerKey{m.Name, m.runs, server}
 	if g, ok := s.layers.get(key); ok {
 		return g, nil
 	}
 	layers, ownLanguages, diags := s.generalLayers(m, server)
-	g := generalLayer{layer: merge(layers), ownLanguages: ownLanguages}
+	g := generalLayer{layer: s.wholeGeneral(layers), ownLanguages: ownLanguages}
 	if diags.HasErrors() {
 		return g, notFound("the general settings cannot be made: %v", diags)
 	}
@@ -334,10 +345,12 @@ func (s *Set) generalLayer(m Model, server Server) (generalLayer, error) {
 func (s *Set) generalLayers(m Model, server Server) (layers []layer, ownLanguages bool, diags hcl.Diagnostics) {
 	if m.Name != "" {
 		ctx := s.context(server, map[string]cty.Value{"model": cty.StringVal(m.Name)})
-		builtin, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(s.builtin)
+		e := s.evaluator(ctx, nil, m, server)
+		e.general = true
+		builtin, more := e.evaluate(s.builtin)
 		layers, diags = append(layers, builtin), append(diags, more...)
 	}
-	base, more := s.baseLayers(server)
+	base, more := s.baseLayers(m, server)
 	layers, diags = append(layers, base...), append(diags, more...)
 	if b := s.models[strings.ToLower(m.Name)]; b != nil {
 		own, more := s.evaluateModel(b, server)
@@ -345,6 +358,15 @@ func (s *Set) generalLayers(m Model, server Server) (layers []layer, ownLanguage
 		ownLanguages = len(own.gui)+len(own.web) > 0
 	}
 	return layers, ownLanguages, diags
+}
+
+// evaluator is that of the layers of a phone, nil for all phones of a model.
+func (s *Set) evaluator(ctx *hcl.EvalContext, p *phone, m Model, server Server) evaluator {
+	e := evaluator{set: s, ctx: ctx, server: server, model: m, major: m.major(s.wanted(p, m.Name).text)}
+	if p != nil {
+		e.of, e.phone = p.where, p.MAC
+	}
+	return e
 }
 
 func (s *Set) context(server Server, vars map[string]cty.Value) *hcl.EvalContext {
@@ -359,38 +381,43 @@ func (s *Set) generalContext(server Server) *hcl.EvalContext {
 }
 
 // baseLayers evaluates the default profile after those that it extends.
-func (s *Set) baseLayers(server Server) ([]layer, hcl.Diagnostics) {
+func (s *Set) baseLayers(m Model, server Server) ([]layer, hcl.Diagnostics) {
 	var layers []layer
 	var diags hcl.Diagnostics
-	ctx := s.generalContext(server)
+	e := s.evaluator(s.generalContext(server), nil, m, server)
+	e.general = true
 	for _, p := range s.general {
-		l, more := evaluator{ctx: ctx, server: server, general: true}.evaluate(p.body)
+		l, more := e.evaluate(p.body)
 		layers, diags = append(layers, l), append(diags, more...)
 	}
 	return layers, diags
 }
 
 func (s *Set) evaluateModel(b *modelBlock, server Server) (layer, hcl.Diagnostics) {
-	return evaluator{ctx: s.generalContext(server), server: server, general: true}.evaluate(b.body)
+	e := s.evaluator(s.generalContext(server), nil, b.Model, server)
+	e.general = true
+	return e.evaluate(b.body)
 }
 
 // ownLayer is what the phone's own layers say together.
-func (s *Set) ownLayer(p *phone, model string, server Server) (layer, hcl.Diagnostics) {
-	layers, diags := s.ownLayers(p, model, server)
+func (s *Set) ownLayer(p *phone, m Model, server Server) (layer, hcl.Diagnostics) {
+	layers, diags := s.ownLayers(p, m, server)
 	return merge(layers), diags
 }
 
 // ownLayers evaluates the phone's own layers, weakest first, for a phone that
-// turned out to be of the given model; "" leaves unknown what the configuration
-// does not say.
-func (s *Set) ownLayers(p *phone, model string, server Server) ([]layer, hcl.Diagnostics) {
+// turned out to be of the given model; the zero Model leaves unknown what the
+// configuration does not say.
+func (s *Set) ownLayers(p *phone, m Model, server Server) ([]layer, hcl.Diagnostics) {
 	object := p.object
 	if p.Model == "" {
-		object = s.learned(p, model)
+		object = s.learned(p, m.Name)
 	}
-	e := evaluator{ctx: s.context(server, map[string]cty.Value{"phone": object}), server: server, of: p.where}
-	var layers []layer
-	var diags hcl.Diagnostics
+	if m.Name == "" {
+		m, _ = s.Model(p.Model)
+	}
+	e := s.evaluator(s.context(server, map[string]cty.Value{"phone": object}), p, m, server)
+	layers, diags := s.perPhoneLayers(e)
 	for _, profile := range s.ownChain(p.Profile) {
 		l, more := e.evaluate(profile.body)
 		layers, diags = append(layers, l), append(diags, more...)
@@ -400,6 +427,27 @@ func (s *Set) ownLayers(p *phone, model string, server Server) ([]layer, hcl.Dia
 	}
 	l, more := e.evaluate(p.block.body)
 	return append(layers, l), append(diags, more...)
+}
+
+// perPhoneLayers evaluates, of the general layers, what belongs into each phone's
+// own file.
+func (s *Set) perPhoneLayers(e evaluator) ([]layer, hcl.Diagnostics) {
+	var layers []layer
+	var diags hcl.Diagnostics
+	e.perPhone = true
+	evaluate := func(b *body) {
+		if b.perPhone {
+			l, more := e.evaluate(b)
+			layers, diags = append(layers, l), append(diags, more...)
+		}
+	}
+	for _, p := range s.general {
+		evaluate(p.body)
+	}
+	if b := s.models[strings.ToLower(e.model.Name)]; b != nil {
+		evaluate(b.body)
+	}
+	return layers, diags
 }
 
 // learned is the phone's object once it has said which model it is.
@@ -417,7 +465,7 @@ func (s *Set) learned(p *phone, model string) cty.Value {
 // wholeOwn gives the file of one phone. The phone book and the dial plan replace
 // on the phone what general.xml brought, so that they come with what it holds.
 func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
-	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m.Name, k.server)
+	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
 	if diags.HasErrors() {
 		return own, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
 	}
@@ -428,17 +476,30 @@ func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
 	if err != nil {
 		return own, err
 	}
-	return own.whole(general.layer), nil
+	return s.whole(own, general.layer, s.byMAC[k.path.MAC]), nil
 }
 
 // replacesWhole reports whether l has a part that the phone does not merge into
 // what it has, but puts in its place.
-func (l layer) replacesWhole() bool { return len(l.contacts)+len(l.templates) > 0 }
+func (l layer) replacesWhole() bool {
+	return len(l.contacts)+len(l.templates) > 0 || l.isIncomplete()
+}
+
+// wholeGeneral is the general file of its layers.
+func (s *Set) wholeGeneral(layers []layer) layer {
+	merged := merge(layers)
+	return s.complete(merged, merged, nil)
+}
+
+// whole is the file of a phone whose own layers say own.
+func (s *Set) whole(own, general layer, p *phone) layer {
+	return s.complete(own.whole(general), own.over(general), p)
+}
 
 // whole completes such parts of a phone's file with those of the general one.
 func (l layer) whole(general layer) layer {
 	merged := l.over(general)
-	if len(l.contacts) > 0 {
+	if len(l.contacts) > 0 || l.everyone != nil {
 		l.contacts = merged.contacts
 	}
 	if len(l.templates) > 0 {

@@ -1,6 +1,8 @@
 package profiles
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"dialtone/internal/config"
@@ -21,6 +23,10 @@ const (
 	ruleSettingServer   config.Rule = "setting-server"
 	rulePhoneType       config.Rule = "phone-type"
 	ruleAdminLocked     config.Rule = "admin-locked"
+	ruleOtherVLAN       config.Rule = "other-vlan"
+	ruleUnknownCodec    config.Rule = "unknown-codec"
+	ruleUnknownEvent    config.Rule = "unknown-event"
+	ruleMissingModule   config.Rule = "missing-module"
 )
 
 // Rules gives the rules of this package, each with what it says in a line.
@@ -36,6 +42,10 @@ func Rules() map[config.Rule]string {
 		ruleSettingServer:   "setting_server is set outside a redirect, so that the phone leaves.",
 		rulePhoneType:       "phone_type is set, after which the phone asks for names that do not exist.",
 		ruleAdminLocked:     "admin_mode is read-only, so that nobody can log in as admin at the phone.",
+		ruleOtherVLAN:       "The vlan of a layer is not the one that the network blocks give.",
+		ruleUnknownCodec:    "No source has a codec of this name.",
+		ruleUnknownEvent:    "No source has a key event of this name, and one that is much like it.",
+		ruleMissingModule:   "A key is for an expansion module, or a place on it, that the model does not have.",
 	}
 }
 
@@ -46,6 +56,15 @@ type about struct {
 	model   string
 	phone   *phone
 	shared  bool // not of this phone alone, which is therefore not named
+}
+
+// names are those that a silence block may call a phone by.
+func (p *phone) names() []string { return []string{p.Name, p.MAC.Hex()} }
+
+// add collects what an evaluation said, but for warnings that a silence block
+// covers.
+func (l *loader) add(diags hcl.Diagnostics) {
+	l.problems.add(slices.DeleteFunc(diags, l.rep.Silenced))
 }
 
 // warn adds a warning, unless a silence block covers it, and reports whether it
@@ -60,7 +79,7 @@ func (l *loader) warn(a about, rule config.Rule, rng hcl.Range, summary, detail 
 		if f.Model == "" {
 			f.Model = a.phone.Model
 		}
-		f.Phones = []string{a.phone.Name, a.phone.MAC.Hex()}
+		f.Phones = a.phone.names()
 		d.Extra = f
 		if !a.shared {
 			d.Extra = forPhone{phone: a.phone.where, inner: f}

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -28,17 +29,19 @@ import (
 // Set is everything that phones can be told. It does not change, and may be
 // used by many goroutines.
 type Set struct {
-	cfg      *config.Config
-	scope    *hcl.EvalContext // functions, local and phones
-	builtin  *body
-	models   map[string]*modelBlock // by lower-case name
-	profiles map[string]*profile
-	general  []*profile // the default profile after those that it extends
-	phones   []*phone
-	byMAC    map[mac.Addr]*phone
+	cfg       *config.Config
+	passwords Passwords
+	scope     *hcl.EvalContext // functions, local and phones
+	builtin   *body
+	models    map[string]*modelBlock // by lower-case name
+	profiles  map[string]*profile
+	general   []*profile // the default profile after those that it extends
+	phones    []*phone
+	byMAC     map[mac.Addr]*phone
 
 	layers    *cache[layerKey, generalLayer]
 	documents *cache[documentKey, Document]
+	sheets    sync.Map // of contacts that were read already: sheetKey to []contact
 }
 
 // profile is a profile block.
@@ -118,6 +121,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		problems:  problems{known: map[problemPlace]*problem{}},
 		set: &Set{
 			cfg:       cfg,
+			passwords: passwords,
 			models:    map[string]*modelBlock{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
@@ -348,16 +352,18 @@ func (l *loader) evaluateAll() {
 	for _, p := range s.general {
 		l.refuseByPhone(p.body)
 	}
-	base, diags := s.baseLayers(l.server)
-	l.problems.add(diags)
+	base, diags := s.baseLayers(Model{}, l.server)
+	l.add(diags)
 	lint.layer(merge(base), about{})
+	l.perPhone(Model{})
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
 		l.checkImage(b.firmware, about{model: b.Name})
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
-		l.problems.add(diags)
+		l.add(diags)
 		lint.layer(layer, about{model: b.Name})
+		l.perPhone(b.Model)
 	}
 
 	used := map[*profile]bool{}
@@ -368,18 +374,26 @@ func (l *loader) evaluateAll() {
 		for _, profile := range s.ownChain(p.Profile) {
 			used[profile] = true
 		}
-		layer, diags := s.ownLayer(p, "", l.server)
-		l.problems.add(diags)
+		layer, diags := s.ownLayer(p, Model{}, l.server)
+		l.add(diags)
 		lint.layer(layer, about{phone: p})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})
-			layer, diags := evaluator{ctx: ctx, server: l.server}.evaluate(p.body)
-			l.problems.add(diags)
+			layer, diags := s.evaluator(ctx, nil, Model{}, l.server).evaluate(p.body)
+			l.add(diags)
 			lint.layer(layer, about{})
 		}
 	}
+}
+
+// perPhone tries the words of general layers that belong into phones' own
+// files, also where there is no phone yet.
+func (l *loader) perPhone(m Model) {
+	e := l.set.evaluator(l.set.generalContext(l.server), nil, m, l.server)
+	_, diags := l.set.perPhoneLayers(e)
+	l.add(diags)
 }
 
 // refuseByPhone reports where a layer of the general file speaks of one phone.
@@ -390,7 +404,7 @@ func (l *loader) refuseByPhone(b *body) {
 	}
 	for _, block := range syntax.Blocks {
 		for _, t := range variables(block.Body) {
-			if t.RootName() == "phone" {
+			if t.RootName() == "phone" && !isPrivate(block) {
 				l.fail(t.SourceRange(), "Phone in a general document",
 					"%s makes the file that all phones of a model share, so it cannot ask which phone it is for. Move this to a profile that phones name.", capital(b.name))
 			}

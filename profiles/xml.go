@@ -176,15 +176,10 @@ func (w *xmlWriter) key(k key) {
 			attrs = append(attrs, a)
 		}
 	}
-	w.leaf("fkey", k.text(), append(attrs, plain("perm", k.perm))...)
-}
-
-// text gives what the phone reads: the type and, after a blank, its value.
-func (k key) text() value {
-	if k.value.text == "" {
-		return value{text: k.action}
+	if k.longPress.text != "" {
+		attrs = append(attrs, plain("clp", "1")) // lp counts only with it
 	}
-	return value{text: k.action + " " + k.value.text, secret: k.value.secret}
+	w.leaf("fkey", k.text(), append(attrs, plain("perm", k.perm))...)
 }
 
 // contact writes a full name both as <name>, which V7 and V8 read, and as

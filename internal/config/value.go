@@ -223,9 +223,9 @@ func (b body) addresses(name string) []netip.Addr {
 
 var daysPrefix = regexp.MustCompile(`^(\d{1,5})d`)
 
-// parseDuration reads Go's durations with days before them: "12h", "7d",
-// "1d12h".
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads Go's durations with days before them: "12h", "7d",
+// "1d12h". The error is fit to be shown.
+func ParseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	rest := s
 	if m := daysPrefix.FindStringSubmatch(s); m != nil {
@@ -251,7 +251,7 @@ func (b body) duration(name string, otherwise, least, most time.Duration) time.D
 		b.d.fail(v.at(), "Invalid duration", `%s takes a number with its unit, in quotes, like "30m", "12h" or "7d".`, name)
 		return otherwise
 	}
-	d, err := parseDuration(v.AsString())
+	d, err := ParseDuration(v.AsString())
 	if err != nil {
 		b.d.fail(v.at(), "Invalid duration", "%s: %v.", name, err)
 		return otherwise

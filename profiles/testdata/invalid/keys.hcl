@@ -33,6 +33,7 @@ profile "desk" {
   }
   key "5" {
     type = "url"
+    value = "https://door.office.example/"
     perm = "W" # ERROR: Invalid permission flag
     size = 2   # ERROR: Unsupported argument
   }
