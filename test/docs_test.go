@@ -35,6 +35,8 @@ func TestDocumentedConfigurationLoads(t *testing.T) {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "shown.hcl"), config.String())
 		write(t, filepath.Join(dir, "secrets", "sip", "101"), "correct-horse\n")
+		write(t, filepath.Join(dir, "secrets", "ldap"), "battery-staple\n")
+		write(t, filepath.Join(dir, "contacts.csv"), "name,number\nBoiler room,170\n")
 		if out, err := dialtone(t, "check", "--config", dir).CombinedOutput(); err != nil {
 			t.Errorf("the configuration in %s: %v\n%s", f, err, out)
 		}
