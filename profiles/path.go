@@ -26,6 +26,15 @@ const (
 	File                           // /files/PATH
 )
 
+var kindNames = map[Kind]string{
+	ModelContainer: "container", PhoneContainer: "phone container", General: "general", Own: "own",
+	GUILanguages: "gui languages", WebLanguages: "web languages", FirmwareStatus: "firmware status",
+	MACContainer: "mac container", Firmware: "firmware", File: "file",
+}
+
+// String names a kind, as the register keeps it.
+func (k Kind) String() string { return kindNames[k] }
+
 // Path is a request path that was understood.
 type Path struct {
 	Kind  Kind

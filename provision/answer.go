@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"dialtone/profiles"
 )
 
 // Request is what a phone asks for, as HTTP, HTTPS and TFTP alike hand it on.
@@ -29,6 +31,8 @@ type Answer struct {
 	ETag        string            // a strong entity tag with its quotes (RFC 9110 section 8.8.3): the revision
 	ContentType string
 	Name        string // the path, in its one spelling
+
+	document profiles.Document // zero for a file
 }
 
 // Refusal is the error of [Desk.Open]. Reason is one line for the wire: it says

@@ -45,7 +45,8 @@ type Config struct {
 	Set      func() *profiles.Set
 	FilesDir func() string // may be missing, and may appear later
 	Secrets  func() string
-	Witness  Witness // nil: nobody is known
+	Witness  Witness  // nil: nobody is known
+	Register Register // nil: nobody keeps what phones got
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -64,6 +65,7 @@ type Desk struct {
 	files    files
 	secrets  func() string
 	witness  Witness
+	register Register
 	log      *slog.Logger
 	now      func() time.Time
 	served   Throttle
@@ -83,9 +85,9 @@ func newDesk(c Config, set func() documents) *Desk {
 		set:     set,
 		files:   files{dir: c.FilesDir},
 		secrets: c.Secrets,
-		witness: c.Witness,
-		log:     c.Log,
-		now:     c.Now,
+		witness: c.Witness, register: c.Register,
+		log: c.Log,
+		now: c.Now,
 		// A phone that boots asks some ten times; after a power cut they all do.
 		served:   Throttle{SourceBurst: 64, SourceRate: 1, TotalBurst: 4096, TotalRate: 20},
 		refusals: Throttle{SourceBurst: 16, SourceRate: 0.2, TotalBurst: 256, TotalRate: 2},
@@ -103,17 +105,21 @@ func (d *Desk) Open(r Request) (*Answer, error) {
 	r.Local = r.Local.Unmap().WithZone("")
 	a, e, err := d.open(r)
 	d.record(r, e, a, err)
+	d.tell(r, e, a, err)
 	if err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// event is what is known of a request, for the log.
+// event is what is known of a request, for the log and the register.
 type event struct {
-	path  string
-	mac   mac.Addr // the witness's word; zero when it has none
-	model string
+	path    string
+	asked   profiles.Path // zero until it is understood
+	mac     mac.Addr      // the witness's word; zero when it has none
+	claimed mac.Addr      // what the request itself says
+	model   string
+	version string
 }
 
 func (d *Desk) open(r Request) (*Answer, event, error) {
@@ -132,9 +138,13 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if err != nil {
 		return nil, e, err
 	}
-	e.path = p.String()
+	e.path, e.asked = p.String(), p
 
 	said, version, hint := ParseUserAgent(r.UserAgent)
+	e.claimed = hint
+	if !p.MAC.IsZero() {
+		e.claimed = p.MAC
+	}
 	q := profiles.Request{Path: p, MAC: e.mac, Version: version, Reveal: true}
 	if q.MAC.IsZero() {
 		// Good enough for what is no secret; the guard does not look at it.
@@ -146,6 +156,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if !strings.EqualFold(said, q.Model) {
 		q.Version = "" // of some other phone
 	}
+	e.version = q.Version
 
 	// Who may not read a phone's document does not learn whether there is one.
 	if p.Kind == profiles.Own {
@@ -288,6 +299,7 @@ func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Ans
 		ETag:        revision(doc.Body),
 		ContentType: doc.ContentType,
 		Name:        doc.Path.String(),
+		document:    doc,
 	}, doc.Own, nil
 }
 

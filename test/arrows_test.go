@@ -16,7 +16,7 @@ var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
-		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "internal/state", "profiles", "provision", "tftpd",
+		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
 	"dhcpd/lease":        {"internal/mac", "internal/state"},
@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/option":    nil,
 	"internal/password":  {"internal/state"},
 	"internal/phonefile": {"internal/mac"},
+	"internal/register":  {"internal/mac", "internal/state"},
 	"internal/phonesim":  {"internal/lab", "internal/mac", "internal/phonefile"},
 	"internal/state":     nil,
 	"profiles":           {"internal/config", "internal/mac"},
@@ -48,7 +49,7 @@ var keptTo = map[string][]string{
 	"github.com/zclconf/go-cty":    {"internal/config", "profiles"},
 	"github.com/alecthomas/kong":   {"cmd/dialtone"},
 	"github.com/insomniacslk/dhcp": {"dhcpd", "internal/option", "internal/phonesim"},
-	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease", "internal/state"},
+	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease", "internal/register", "internal/state"},
 	"github.com/coreos/go-systemd": {"internal/daemon"},
 }
 

@@ -21,27 +21,30 @@ type configuration struct {
 	*config.Config
 	Set    *profiles.Set
 	Report *config.Report
+	// Seal is for secrets in the register; nil where the passwords are placeholders.
+	Seal func(secret string) string
 }
 
 // load reads and checks a configuration whole. passwords makes the generated
 // ones once it is known where the state is; nil stands for placeholders, for
 // commands that show none.
-func load(path string, passwords func(stateDir string) (profiles.Passwords, error)) (configuration, error) {
+func load(path string, passwords func(stateDir string) (*password.Source, error)) (configuration, error) {
 	cfg, report := config.Load(path, config.Options{Credentials: os.Getenv("CREDENTIALS_DIRECTORY")})
 	var source profiles.Passwords = password.Placeholder{}
+	var seal func(string) string
 	if passwords != nil && !report.HasErrors() {
 		s, err := passwords(cfg.Appliance.StateDir)
 		if err != nil {
 			return configuration{}, err
 		}
-		source = s
+		source, seal = s, s.Seal
 	}
-	return configuration{Config: cfg, Set: profiles.Load(cfg, source, report), Report: report}, nil
+	return configuration{Config: cfg, Set: profiles.Load(cfg, source, report), Report: report, Seal: seal}, nil
 }
 
 // statePasswords are the real ones, of the state folder. The folder is made
 // where it is missing: it is where every later state goes.
-func statePasswords(stateDir string) (profiles.Passwords, error) {
+func statePasswords(stateDir string) (*password.Source, error) {
 	if err := os.MkdirAll(stateDir, 0o750); err != nil {
 		return nil, fmt.Errorf("making the state folder: %w", err)
 	}

@@ -49,7 +49,7 @@ func (c *renderCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	desk := newDesk(func() *configuration { return &cfg }, nil, a.Log)
+	desk := newDesk(func() *configuration { return &cfg }, nil, nil, a.Log)
 	view := provision.Preview{Who: who, Model: model, Version: c.FirmwareVersion, Local: local, Reveal: c.Reveal}
 	view.Path = c.Path
 	switch {

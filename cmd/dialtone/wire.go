@@ -22,6 +22,7 @@ import (
 	"dialtone/internal/config"
 	"dialtone/internal/daemon"
 	"dialtone/internal/mac"
+	"dialtone/internal/register"
 	"dialtone/internal/state"
 	"dialtone/profiles"
 	"dialtone/provision"
@@ -38,6 +39,7 @@ type appliance struct {
 	db      *bbolt.DB
 	dhcp    *dhcpd.Server // nil where no network is leased
 	leases  *lease.View
+	seen    *register.Register
 	desk    *provision.Desk
 	tasks   []daemon.Task
 	close   []func() error // what was opened, oldest first
@@ -61,7 +63,15 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		return nil, err
 	}
 	a.leases = leases.View()
-	a.desk = newDesk(a.current.Load, a.leases, log)
+	a.seen, err = register.Open(a.db, log)
+	if err != nil {
+		return nil, err
+	}
+	a.tasks = append(a.tasks, daemon.Task{Name: "register", Run: func(ctx context.Context, ready func()) error {
+		ready()
+		return a.seen.Run(ctx)
+	}})
+	a.desk = newDesk(a.current.Load, a.leases, sightings{a.seen, cfg.Seal}, log)
 	if len(cfg.Networks) > 0 {
 		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log)
 		if err != nil {
@@ -79,12 +89,13 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 
 // newDesk makes the desk of a configuration that may be replaced by a later
 // one. serve and render ask the same.
-func newDesk(current func() *configuration, witness provision.Witness, log *slog.Logger) *provision.Desk {
+func newDesk(current func() *configuration, witness provision.Witness, seen provision.Register, log *slog.Logger) *provision.Desk {
 	return provision.New(provision.Config{
 		Set:      func() *profiles.Set { return current().Set },
 		FilesDir: func() string { return current().Appliance.FilesDir },
 		Secrets:  func() string { return current().Provisioning.Secrets },
 		Witness:  witness,
+		Register: seen,
 		Log:      log,
 		Now:      time.Now,
 	})
@@ -99,6 +110,32 @@ func (a *appliance) openLeases(dir string) (*lease.Store, error) {
 	a.db = db
 	a.close = append(a.close, db.Close)
 	return lease.Open(db, lease.SystemTime)
+}
+
+// sightings tells the register what the desk saw. Secrets stay here.
+type sightings struct {
+	register *register.Register
+	seal     func(secret string) string
+}
+
+func (s sightings) Seen(v provision.Sighting) {
+	out := register.Sighting{
+		Time: v.Time, MAC: v.MAC, Proven: v.Proven, Configured: v.Configured, Owner: v.Path.MAC,
+		Model: v.Model, Version: v.Version, Address: v.Source, Local: v.Local, Protocol: v.Protocol,
+		Status: v.Status, Reason: v.Reason, Start: v.Path.Kind == profiles.ModelContainer || v.Path.Kind == profiles.MACContainer,
+	}
+	if v.Path.Kind != 0 && v.Path.Kind != profiles.File {
+		out.Kind, out.Path = v.Path.Kind.String(), v.Path.String()
+	}
+	if v.Document.Body != nil {
+		out.Revision = v.Revision
+		if n := len(v.Document.Secrets); n > 0 {
+			// What was open before may be a secret now, in the same document.
+			out.Revision += fmt.Sprintf("+%d", n)
+		}
+		out.Content = func() []byte { return v.Document.Seal(s.seal) }
+	}
+	s.register.Seen(out)
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {

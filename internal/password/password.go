@@ -84,6 +84,20 @@ func (s *Source) Password(name string) (string, error) {
 	return b.String(), nil
 }
 
+// Seal gives a text that shows whether a secret changed, and not what it is:
+// "sealed:" and 24 hexadecimal digits.
+func (s *Source) Seal(secret string) string {
+	// A key of its own, so that no name of a password gives a seal.
+	h := hmac.New(sha256.New, s.key)
+	h.Write([]byte("\x00seal"))
+	h = hmac.New(sha256.New, h.Sum(nil))
+	h.Write([]byte(secret))
+	return SealPrefix + hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// SealPrefix is what sealed secrets begin with.
+const SealPrefix = "sealed:"
+
 // Placeholder stands in for a Source where no password will be shown, so that
 // a check of a configuration needs no state folder and leaves nothing behind.
 type Placeholder struct{}

@@ -1,0 +1,303 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+
+	"dialtone/internal/mac"
+	"dialtone/internal/state"
+)
+
+var (
+	anna    = mac.Addr{0, 4, 0x13, 0, 0, 1}
+	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	address = netip.MustParseAddr("192.0.2.10")
+	quiet   = slog.New(slog.DiscardHandler)
+)
+
+func openDB(t testing.TB, dir string) *bbolt.DB {
+	t.Helper()
+	db, err := state.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func open(t testing.TB, db *bbolt.DB) *Register {
+	t.Helper()
+	r, err := Open(db, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// got is a phone that has got its own file.
+func got(m mac.Addr, at time.Time, body string) Sighting {
+	return Sighting{
+		Time: at, MAC: m, Proven: true, Configured: true, Owner: m, Model: "snomD785", Version: "10.1.184.14",
+		Address: address, Protocol: "http", Kind: "own", Path: "/snomD785/" + m.Hex() + ".xml", Status: 200,
+		Revision: body, Content: func() []byte { return []byte("sealed " + body) },
+	}
+}
+
+// content is what a phone last got of its own file.
+func content(t *testing.T, r *Register, m mac.Addr) string {
+	t.Helper()
+	_, bodies, ok, err := r.Phone(m)
+	if err != nil || !ok {
+		t.Fatalf("phone %s: %v, %v", m, ok, err)
+	}
+	return string(bodies["own"])
+}
+
+func documents(t *testing.T, db *bbolt.DB) int {
+	t.Helper()
+	n := 0
+	if err := db.View(func(tx *bbolt.Tx) error {
+		n = tx.Bucket(documentBucket).Stats().KeyN
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := openDB(t, dir)
+	r := open(t, db)
+	r.Seen(got(anna, noon, "one"))
+	if c := content(t, r, anna); c != "sealed one" {
+		t.Errorf("before it is written, the content is %q", c)
+	}
+	if err := r.Flush(minor); err != nil {
+		t.Fatal(err)
+	}
+	refused := got(anna, noon.Add(time.Minute), "")
+	refused.Status, refused.Reason, refused.Content = 403, "no", nil
+	r.Seen(refused)
+	newer := got(anna, noon.Add(2*time.Minute), "two")
+	newer.Version, newer.Kind, newer.Path, newer.Start = "10.1.215.13", "general", "/snomD785/general.xml", true
+	r.Seen(newer)
+	if err := r.Flush(minor); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	want := Phone{
+		MAC: anna, Model: "snomD785", Version: "10.1.215.13", Address: address, Proven: true, Configured: true,
+		FirstSeen: noon, LastSeen: noon.Add(2 * time.Minute), Starts: 1, Refused: 1,
+		Documents: map[string]Document{
+			"own": {
+				Path: "/snomD785/000413000001.xml", Asked: noon.Add(time.Minute), Status: 403, Reason: "no", Protocol: "http",
+				Revision: "one", Got: noon,
+			},
+			"general": {
+				Path: "/snomD785/general.xml", Asked: noon.Add(2 * time.Minute), Status: 200, Protocol: "http",
+				Revision: "two", Got: noon.Add(2 * time.Minute),
+			},
+		},
+		Versions: []Version{{"10.1.184.14", noon}, {"10.1.215.13", noon.Add(2 * time.Minute)}},
+	}
+	r = open(t, openDB(t, dir))
+	p, bodies, _, err := r.Phone(anna)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, p, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("read again (-want +got)\n%s", diff)
+	}
+	if string(bodies["own"]) != "sealed one" || string(bodies["general"]) != "sealed two" {
+		t.Errorf("read again, the documents are %q", bodies)
+	}
+}
+
+func TestDocumentsGoWithTheirLastPhone(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	r := open(t, db)
+	other := mac.Addr{0, 4, 0x13, 0, 0, 2}
+	for i, s := range []Sighting{got(anna, noon, "one"), got(other, noon, "one"), got(anna, noon, "two"), got(other, noon, "two"), got(anna, noon, "one")} {
+		r.Seen(s)
+		if err := r.Flush(minor); err != nil {
+			t.Fatal(err)
+		}
+		if n, want := documents(t, db), []int{1, 1, 2, 1, 2}[i]; n != want {
+			t.Errorf("after step %d there are %d documents, want %d", i, n, want)
+		}
+	}
+	if c := content(t, r, anna); c != "sealed one" {
+		t.Errorf("a document that came back is %q", c)
+	}
+}
+
+// TestBounds floods the register with made-up MACs, then with more lease
+// holders than there is room for.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	r := open(t, openDB(t, t.TempDir()))
+	r.Seen(got(anna, noon, "one"))
+	made := func(n int, at time.Time, proven bool) Sighting {
+		s := got(mac.Addr{2, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, at, "general")
+		s.Configured, s.Proven, s.Kind = false, proven, "general"
+		return s
+	}
+	for n := range 3 * maxClaimed {
+		r.Seen(made(n, noon.Add(time.Duration(n)*time.Millisecond), false))
+	}
+	if n := len(r.Phones()); n != 1+maxClaimed {
+		t.Errorf("%d phones after a flood of claims, want %d", n, 1+maxClaimed)
+	}
+	r.Seen(made(1<<20, noon.Add(time.Hour), false))
+	if _, _, ok, _ := r.Phone(made(1<<20, noon, false).MAC); !ok {
+		t.Error("a claim does not take the place of one that is an hour old")
+	}
+	for n := range maxOthers {
+		r.Seen(made(1<<24+n, noon.Add(2*time.Hour+time.Duration(n)*time.Second), true))
+	}
+	if n := len(r.Phones()); n != 1+maxOthers {
+		t.Errorf("%d phones, want %d", n, 1+maxOthers)
+	}
+	if r.claimed != 0 {
+		t.Errorf("%d claims stayed beside lease holders", r.claimed)
+	}
+	if _, _, ok, _ := r.Phone(anna); !ok {
+		t.Error("a configured phone had to go")
+	}
+	if err := r.Flush(minor); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.gone)+len(r.pending)+len(r.unused) != 0 {
+		t.Errorf("%d, %d and %d things are left to write", len(r.gone), len(r.pending), len(r.unused))
+	}
+}
+
+func TestClaimsChangeNoProvenPhone(t *testing.T) {
+	t.Parallel()
+	r := open(t, openDB(t, t.TempDir()))
+	r.Seen(got(anna, noon, "one"))
+	spoofed := got(anna, noon.Add(time.Hour), "two")
+	spoofed.Proven, spoofed.Address, spoofed.Version = false, netip.MustParseAddr("192.0.2.66"), "99"
+	r.Seen(spoofed)
+	if p, _, _, _ := r.Phone(anna); p.Address != address || p.Version != "10.1.184.14" || p.Documents["own"].Revision != "one" {
+		t.Errorf("a claim made of it %+v", p)
+	}
+
+	miss := Sighting{Time: noon, MAC: mac.Addr{2}, Owner: anna, Address: spoofed.Address, Kind: "own", Status: 403}
+	r.Seen(miss)
+	if p, _, _, _ := r.Phone(anna); p.Misses != 1 || p.LastMiss.Address != spoofed.Address || p.Refused != 0 {
+		t.Errorf("a stranger's request made of it %+v", p)
+	}
+}
+
+// TestWritesWaitAndGather counts transactions while the clock runs.
+func TestWritesWaitAndGather(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, db)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		written := func() int64 { s := db.Stats(); return s.TxStats.GetWrite() }
+		before := written()
+		wait := func(d time.Duration) bool {
+			time.Sleep(d)
+			synctest.Wait()
+			now := written()
+			defer func() { before = now }()
+			return now != before
+		}
+		for n := range 8 {
+			r.Seen(got(mac.Addr{0, 4, 0x13, 1, 0, byte(n)}, noon, "one"))
+			if wait(time.Second) {
+				t.Errorf("phone %d was written at once", n)
+			}
+		}
+		if !wait(majorEvery) {
+			t.Error("nothing was written in time")
+		}
+		r.Seen(got(anna, noon, "one"))
+		wait(2 * majorEvery)
+		for range 10 {
+			r.Seen(got(anna, time.Now(), "one"))
+			if wait(majorEvery) {
+				t.Error("a later request for the same was written early")
+			}
+		}
+		if !wait(minorEvery) {
+			t.Error("the time of a request was never written")
+		}
+		if wait(24 * time.Hour) {
+			t.Error("something was written while nothing changed")
+		}
+		r.Seen(got(anna, time.Now(), "two"))
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if again := open(t, db); content(t, again, anna) != "sealed two" {
+			t.Error("what was seen last is lost at the end")
+		}
+	})
+}
+
+func TestOtherVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	if err := state.Bucket(db, phoneBucket, "0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(db, quiet); !errors.Is(err, state.ErrVersion) {
+		t.Errorf("opening version 0: %v", err)
+	}
+}
+
+// TestFailedWrite closes the database under the register.
+func TestFailedWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := openDB(t, dir)
+	r := open(t, db)
+	r.Seen(got(anna, noon, "one"))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Flush(minor); err == nil {
+		t.Fatal("a write to a closed database is no error")
+	}
+	r.db = openDB(t, dir)
+	if err := r.Flush(minor); err != nil {
+		t.Fatal(err)
+	}
+	if c := content(t, open(t, r.db), anna); c != "sealed one" {
+		t.Errorf("after a failure the content is %q", c)
+	}
+}
+
+func BenchmarkSeen(b *testing.B) {
+	r := open(b, openDB(b, b.TempDir()))
+	var all []Sighting
+	for n := range 1000 {
+		all = append(all, got(mac.Addr{0, 4, 0x13, 0, byte(n >> 8), byte(n)}, noon, fmt.Sprint(n)))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.Seen(all[i%len(all)])
+	}
+}

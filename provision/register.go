@@ -1,0 +1,58 @@
+package provision
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"dialtone/internal/mac"
+	"dialtone/profiles"
+)
+
+// Register hears of every request.
+type Register interface {
+	Seen(s Sighting)
+}
+
+// Sighting is a request and what came of it.
+type Sighting struct {
+	Time       time.Time
+	MAC        mac.Addr // who asked: the witness's word, else what the request says; zero where nobody can tell
+	Proven     bool     // by the witness
+	Configured bool     // the configuration names the phone
+	Model      string   // of who asked, "" if unknown
+	Version    string   // of its firmware, "" if unknown
+	Source     netip.Addr
+	Local      netip.Addr
+	Protocol   string
+	Path       profiles.Path // zero where it was not understood
+	Status     int           // as in HTTP
+	Reason     string        // of a refusal
+	Revision   string        // the entity tag of what was served, "" for a refusal
+	// Document is what was served, with its secrets; zero for a file and a refusal.
+	Document profiles.Document
+}
+
+// tell tells the register of a request.
+func (d *Desk) tell(r Request, e event, a *Answer, err error) {
+	if d.register == nil {
+		return
+	}
+	s := Sighting{
+		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Model: e.model, Version: e.version,
+		Source: r.Source, Local: r.Local, Protocol: r.Protocol, Path: e.asked, Status: http.StatusOK,
+	}
+	if s.MAC.IsZero() {
+		s.MAC = e.claimed
+	}
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		s.Status, s.Reason = refusal.Status, refusal.Reason
+	} else {
+		s.Revision, s.Document = a.ETag, a.document
+	}
+	if !s.MAC.IsZero() {
+		_, s.Configured = d.set().Phone(s.MAC)
+	}
+	d.register.Seen(s)
+}
