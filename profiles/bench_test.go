@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -113,4 +115,46 @@ func BenchmarkRender(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkLoadWords loads an office whose default profile has every word that
+// is a phone's own, and a book of everyone.
+func BenchmarkLoadWords(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := office(b, n)
+			words := `
+profile "words" {
+  web_login {}
+  admin_mode {}
+  polling { window = ["02:00", "04:00"] }
+  codecs = ["g722", "pcma"]
+  phonebook {
+    everyone = "others"
+    csv      = "staff.csv"
+  }
+  key "1" {
+    type   = "blf"
+    value  = "100"
+    pickup = "**"
+  }
+}
+profile "desk" {
+  extends = "words"`
+			name := filepath.Join(dir, "dialtone.hcl")
+			text, err := os.ReadFile(name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			text = []byte(strings.Replace(string(text), `profile "desk" {`, strings.TrimSpace(words), 1))
+			if err := os.WriteFile(name, text, 0o644); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				loadDir(b, dir)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/phone")
+		})
+	}
 }

@@ -162,6 +162,12 @@ func overSettings(weak, strong []setting) []setting {
 // overContacts differs from overBy in that a person may have several entries
 // in one layer: all of a name go when a stronger layer has the name.
 func overContacts(weak, strong []contact) []contact {
+	if len(weak) == 0 {
+		return strong
+	}
+	if len(strong) == 0 {
+		return weak
+	}
 	named := make(map[string]bool, len(strong))
 	for _, c := range strong {
 		named[c.name.text] = true

@@ -121,7 +121,7 @@ type sheetKey struct {
 func (e *evaluator) sheet(file string, a *hcl.Attribute) {
 	key := sheetKey{file, a.Range}
 	if known, ok := e.set.sheets.Load(key); ok {
-		e.out.contacts = append(e.out.contacts, known.([]contact)...)
+		e.addContacts(known.([]contact))
 		return
 	}
 	rng := a.Expr.Range()
@@ -140,7 +140,17 @@ func (e *evaluator) sheet(file string, a *hcl.Attribute) {
 		return
 	}
 	e.set.sheets.Store(key, contacts)
-	e.out.contacts = append(e.out.contacts, contacts...)
+	e.addContacts(contacts)
+}
+
+// addContacts adds a list that other phones have too: as it is where it stands
+// alone, since a thousand phones with a thousand contacts would fill the memory.
+func (e *evaluator) addContacts(list []contact) {
+	if len(e.out.contacts) == 0 {
+		e.out.contacts = slices.Clip(list)
+		return
+	}
+	e.out.contacts = append(e.out.contacts, list...)
 }
 
 // sheetColumns are the names that people give the columns of a phone book, in
