@@ -38,10 +38,13 @@ import (
 //	+1h30m                                  time passes
 //	clock +48h, clock 1970, clock right     the wall clock is set, ahead or back by so much of what is right
 //	crowd N                                 N clients that nobody knows are offered addresses
+//	bind FIRST N                            N clients, whose MACs end in FIRST and on, are offered addresses and take them
 //	restart                                 the program is killed and started again
 //	shutdown                                the program is told to stop, and started again
 //	disk broken, disk works                 what the next commits will do
 //	lease ADDR MAC, lease ADDR none         what other parts of the program see
+//	use NETWORK KEY=VALUE…                  what its addresses do: size= leased= declined= offered= free= reserved= (leased/declined)
+//	crossed NETWORK up|down MARK, crossed none    what there is to say of it since the last such line
 //
 // Keys of a message are mac, id, class, host, ciaddr, giaddr, flags=broadcast,
 // on (interface, eth0), to (its destination), from (its source), 82 in
@@ -90,6 +93,7 @@ type dialogue struct {
 	known   findings
 	waits   netip.Addr // the probe that the last message waits for
 	broken  bool       // the disk
+	marks   marks
 	xid     uint32
 
 	sent   request
@@ -100,7 +104,7 @@ type dialogue struct {
 func newDialogue(t *testing.T) *dialogue {
 	d := &dialogue{
 		t: t, now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "dialtone.db"),
-		config: Config{Phones: testPhones{}}, links: map[string]*link{}, stale: true, author: AuthorityYes, known: findings{},
+		config: Config{Phones: testPhones{}}, links: map[string]*link{}, stale: true, author: AuthorityYes, known: findings{}, marks: marks{},
 	}
 	d.open()
 	t.Cleanup(func() { d.db.Close() })
@@ -222,6 +226,15 @@ func (d *dialogue) line(line string) {
 			d.send("DISCOVER", []string{fmt.Sprintf("mac=02:00:00:00:00:%02x", i)})
 			d.expect("OFFER", nil)
 		}
+	case f[0] == "bind":
+		for i := range d.number(f[2]) {
+			m := fmt.Sprintf("mac=%02d", d.number(f[1])+i)
+			d.send("DISCOVER", []string{m})
+			offered := d.out.addr
+			d.expect("OFFER", nil)
+			d.send("REQUEST", []string{m, "50=" + offered.String(), "54=192.0.2.1"})
+			d.expect("ACK", nil)
+		}
 	case f[0] == "clock":
 		d.clock(f[1])
 	case f[0] == "shutdown":
@@ -237,6 +250,10 @@ func (d *dialogue) line(line string) {
 		d.broken = f[1] == "broken"
 	case f[0] == "lease":
 		d.lease(f[1], f[2])
+	case f[0] == "use":
+		d.use(f[1], f[2:])
+	case f[0] == "crossed":
+		d.crossed(strings.Join(f[1:], " "))
 	case strings.HasPrefix(f[0], "+"):
 		p, err := time.ParseDuration(f[0][1:])
 		if err != nil {
@@ -710,5 +727,41 @@ func (d *dialogue) lease(addr, want string) {
 	}
 	if !ok || m != d.mac(want) {
 		d.fatal("%v is leased to %v (%v)", a, m, ok)
+	}
+}
+
+// use compares what is said of the addresses of a network.
+func (d *dialogue) use(network string, f []string) {
+	d.configure()
+	for _, u := range d.handler.usage(d.store.Now()) {
+		if u.Name != network {
+			continue
+		}
+		got := map[string]string{"reserved": fmt.Sprintf("%d/%d", u.ReservedLeased, u.ReservedDeclined)}
+		for k, n := range map[string]int{"size": u.Size, "leased": u.Leased, "declined": u.Declined, "offered": u.Offered, "free": u.Free} {
+			got[k] = strconv.Itoa(n)
+		}
+		for _, kv := range f {
+			if k, want, _ := strings.Cut(kv, "="); got[k] != want {
+				d.fatal("got %s=%s of %+v", k, got[k], u)
+			}
+		}
+		return
+	}
+	d.fatal("no such network")
+}
+
+// crossed compares what there is to say of how full networks are.
+func (d *dialogue) crossed(want string) {
+	d.configure()
+	got := "none"
+	for _, c := range d.marks.cross(d.handler.usage(d.store.Now())) {
+		got = fmt.Sprintf("%s down %d", c.Name, c.mark)
+		if c.up {
+			got = fmt.Sprintf("%s up %d", c.Name, c.mark)
+		}
+	}
+	if got != want {
+		d.fatal("got %s", got)
 	}
 }

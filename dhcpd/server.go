@@ -100,6 +100,7 @@ type Server struct {
 	told    map[string]bool // what the log has of networks; held by judging
 	alone   atomic.Pointer[map[string]bool]
 	client  mac.Addr // as which other servers are looked for
+	usage   atomic.Pointer[[]NetworkUsage]
 
 	mu        sync.Mutex
 	plan      *plan
@@ -121,7 +122,10 @@ type Server struct {
 	checks    *checks
 	mute      map[string]time.Time // until when no address of a network is asked for
 	lookAhead time.Time            // when to look ahead again
-	alarm     *time.Timer
+	// When to look at how full networks are, and what has been said of it.
+	nextSurvey time.Time
+	marks      marks
+	alarm      *time.Timer
 	// Scratch.
 	heard    []probe.Answer
 	upcoming []netip.Addr
@@ -173,11 +177,13 @@ func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 		handler: handler{table: lease.NewTable(leases)},
 		limiter: limiter{},
 		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
-		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(), mute: map[string]time.Time{},
+		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(), mute: map[string]time.Time{}, marks: marks{},
 	}
 	s.checks.reaches = s.reaches
 	s.handler.known = s.checks
 	s.handler.configure(p, nil)
+	usage := s.handler.usage(s.now())
+	s.usage.Store(&usage)
 	return s, nil
 }
 
@@ -244,6 +250,7 @@ func (s *Server) Stats() Stats {
 	if err := s.store.Failing(); err != nil {
 		st.Degraded = err.Error()
 	}
+	st.Networks = *s.usage.Load()
 	return st
 }
 
@@ -503,6 +510,7 @@ func (s *Server) answer(ctx context.Context) {
 			_ = s.commit()
 			s.handler.configure(next.plan, next.own)
 			s.ports = next.ports
+			s.nextSurvey = time.Time{}
 		}
 		if alone := s.alone.Load(); alone != nil {
 			s.handler.alone = *alone
@@ -511,6 +519,7 @@ func (s *Server) answer(ctx context.Context) {
 		s.group(batch)
 		s.queue.put(slices.DeleteFunc(batch, func(p *packet) bool { return p.parked }))
 		s.probeAhead()
+		s.survey(s.now())
 		select {
 		case job := <-s.jobs:
 			job()

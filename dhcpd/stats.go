@@ -25,6 +25,9 @@ type Stats struct {
 	// Degraded says why leases cannot be written, "" where they can. Clients renew
 	// meanwhile as long as their recorded expiry allows; new ones wait.
 	Degraded string
+	// Networks are those of the configuration, and what their addresses were doing
+	// within the last second.
+	Networks []NetworkUsage
 }
 
 // Messages counts by message type.

@@ -44,6 +44,16 @@ func TestAddressTaken(t *testing.T) {
 			t.Errorf("the log does not say %s", want)
 		}
 	}
+	for try := 0; ; try++ {
+		status := o.status(t)
+		if strings.Contains(status, `"declined":1`) {
+			break
+		}
+		if try == 50 { // it is counted each second
+			t.Fatalf("the status does not say that an address is kept back: %s", status)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	// It is kept back when the appliance starts again, and nobody answers.
 	o.service.Kill()
 	o.start(t)
@@ -68,14 +78,20 @@ func (o *office) rogue(t *testing.T) (mac.Addr, *netnstest.Process) {
 
 func (o *office) otherServers(t *testing.T) []map[string]string {
 	t.Helper()
-	r := o.host.Run(t, program(t, "curl"), "--silent", "--unix-socket", filepath.Join(o.state, "admin.sock"), "http://dialtone/v1/status")
+	text := o.status(t)
 	var status struct {
 		OtherServers []map[string]string `json:"other_servers"`
 	}
-	if err := json.Unmarshal([]byte(r.Stdout), &status); err != nil {
-		t.Fatalf("%v: %s", err, r.Stdout)
+	if err := json.Unmarshal([]byte(text), &status); err != nil {
+		t.Fatalf("%v: %s", err, text)
 	}
 	return status.OtherServers
+}
+
+// status asks the running service for it.
+func (o *office) status(t *testing.T) string {
+	t.Helper()
+	return o.host.Run(t, program(t, "curl"), "--silent", "--unix-socket", filepath.Join(o.state, "admin.sock"), "http://dialtone/v1/status").Stdout
 }
 
 // TestOtherServer starts beside another server, and has a look at both.

@@ -32,9 +32,26 @@ type status struct {
 	Networks map[string]string `json:"networks"`         // the service's own address in each
 	// Degraded says why leases cannot be written: clients renew, new ones wait.
 	Degraded string `json:"degraded,omitempty"`
+	// Pools say how full the networks are, in the order of the configuration.
+	Pools []pool `json:"pools"`
 	// OtherServers are the DHCP servers that were noticed within the last
 	// minutes.
 	OtherServers []otherServer `json:"other_servers"`
+}
+
+// pool is what the addresses of a network are doing, within the last second.
+// Each that the ranges give out is leased, declined (by a client, or found in
+// use), offered or free. Those that are reserved outside of the ranges are
+// counted by themselves.
+type pool struct {
+	Network          string `json:"network"`
+	Size             int    `json:"size"`
+	Leased           int    `json:"leased"`
+	Declined         int    `json:"declined"`
+	Offered          int    `json:"offered"`
+	Free             int    `json:"free"`
+	ReservedLeased   int    `json:"reserved_leased"`
+	ReservedDeclined int    `json:"reserved_declined"`
 }
 
 // otherServer is a DHCP server on our wire that is not this service.

@@ -269,7 +269,7 @@ func needsRestart(old, now *config.Config) string {
 
 // status says what the service is at the moment.
 func (a *appliance) status() status {
-	s := status{Version: versionText(), PID: os.Getpid(), Started: a.started, Config: a.path, Networks: map[string]string{}, OtherServers: []otherServer{}}
+	s := status{Version: versionText(), PID: os.Getpid(), Started: a.started, Config: a.path, Networks: map[string]string{}, Pools: []pool{}, OtherServers: []otherServer{}}
 	if last := a.lastReload.Load(); last != nil {
 		s.Reload = *last
 	}
@@ -279,7 +279,11 @@ func (a *appliance) status() status {
 		}
 	}
 	if a.dhcp != nil {
-		s.Degraded = a.dhcp.Stats().Degraded
+		stats := a.dhcp.Stats()
+		s.Degraded = stats.Degraded
+		for _, u := range stats.Networks {
+			s.Pools = append(s.Pools, pool{u.Name, u.Size, u.Leased, u.Declined, u.Offered, u.Free, u.ReservedLeased, u.ReservedDeclined})
+		}
 		for _, o := range a.dhcp.Others() {
 			other := otherServer{Interface: o.Interface, Server: o.Server, Offered: o.Offered, FirstSeen: o.First, LastSeen: o.Last}
 			if !o.MAC.IsZero() {

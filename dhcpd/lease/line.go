@@ -36,20 +36,16 @@ type place struct {
 // the instant in which its power comes back.
 func quota(ranges []Range) int {
 	const few = 256
-	return min(max(total(ranges)/2, few), maxStrangers)
-}
-
-// claimQuota is half of the addresses, of the smallest network too: what is
-// claimed is gone for longer than an offer.
-func claimQuota(ranges []Range) int { return min((total(ranges)+1)/2, maxStrangers) }
-
-func total(ranges []Range) int {
 	n := 0
 	for _, r := range ranges {
 		n += number(r.Last) - number(r.First) + 1
 	}
-	return n
+	return min(max(n/2, few), maxStrangers)
 }
+
+// claimQuota is half of the addresses, of the smallest network too: what is
+// claimed is gone for longer than an offer.
+func claimQuota(size int) int { return min((size+1)/2, maxStrangers) }
 
 func number(a netip.Addr) int {
 	a4 := a.As4()

@@ -66,6 +66,8 @@ type pool struct {
 	offers  map[Key]*entry
 	line    line
 	claims  claims
+	size    int
+	held    [holds]ends
 	// next and inRange are the first address that was never touched, and its
 	// range.
 	next    netip.Addr
@@ -97,7 +99,8 @@ func (t *Table) Configure(scopes []Scope) {
 			tried: &queue{}, used: &queue{},
 		}
 		p.line.quota = quota(s.Ranges)
-		p.claims.quota = claimQuota(s.Ranges)
+		p.size = s.size()
+		p.claims.quota = claimQuota(p.size)
 		for _, old := range before {
 			if old.Subnet == s.Subnet {
 				p.claims.held = old.claims.held
@@ -113,11 +116,12 @@ func (t *Table) Configure(scopes []Scope) {
 			delete(t.entries, addr)
 			continue
 		}
-		*e = entry{addr: addr, lease: e.lease, index: -1}
+		l := e.lease
+		*e = entry{addr: addr, lease: l, index: -1}
 		for _, p := range t.pools {
 			if p.Subnet.Contains(addr) {
-				e.pool, e.given = p, p.gives(addr)
-				p.place(e, e.lease)
+				e.lease, e.pool, e.given = nil, p, p.gives(addr)
+				p.place(e, l)
 				break
 			}
 		}
@@ -342,6 +346,7 @@ func (t *Table) change(e *entry, after *Lease, write bool) {
 // place makes l the lease of e, in the index of clients and in the queue of
 // the addresses that become free.
 func (p *pool) place(e *entry, l *Lease) {
+	p.count(e.given, e.lease, l)
 	if e.lease != nil {
 		if k := e.lease.Key(); p.clients[k] == e {
 			delete(p.clients, k)

@@ -164,6 +164,22 @@ func TestTableAgainstModel(t *testing.T) {
 					}
 				}
 				checkNext(t, table, want, now)
+				u := Usage{Size: len(want)}
+				for _, e := range want {
+					switch {
+					case e.state == Leased && now.Before(e.expiry):
+						u.Leased++
+					case e.state == Declined && now.Before(e.expiry):
+						u.Declined++
+					case now.Before(e.until):
+						u.Offered++
+					default:
+						u.Free++
+					}
+				}
+				if got := table.Usage(0, now); got != u {
+					t.Fatalf("Usage = %+v, want %+v", got, u)
+				}
 			},
 		})
 	})
