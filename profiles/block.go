@@ -35,6 +35,10 @@ type block struct {
 	plans      []hcl.Attributes
 	templates  []named
 	languages  []hcl.Attributes
+
+	certificates []named
+	uploads      []named
+	files        []named
 }
 
 // indexed is a block whose label is a number.
@@ -62,6 +66,10 @@ var (
 	dialplanSchema  = schema(attributes("emergency", "timeout"), hcl.BlockHeaderSchema{Type: "template", LabelNames: []string{"match"}})
 	templateSchema  = schema(attributes("timeout", "user", "rewrite"))
 	languagesSchema = schema(attributes("gui", "web"))
+
+	certificateSchema = schema(attributes("pem", "url"))
+	uploadSchema      = schema([]hcl.AttributeSchema{{Name: "url", Required: true}})
+	documentSchema    = schema(attributes("file", "template"))
 )
 
 func schema(attributes []hcl.AttributeSchema, blocks ...hcl.BlockHeaderSchema) *hcl.BodySchema {
@@ -86,6 +94,9 @@ func layerSchema(own ...string) *hcl.BodySchema {
 		hcl.BlockHeaderSchema{Type: "phonebook"},
 		hcl.BlockHeaderSchema{Type: "dialplan"},
 		hcl.BlockHeaderSchema{Type: "languages"},
+		hcl.BlockHeaderSchema{Type: "certificate", LabelNames: []string{"name"}},
+		hcl.BlockHeaderSchema{Type: "upload", LabelNames: []string{"type"}},
+		hcl.BlockHeaderSchema{Type: "document", LabelNames: []string{"name"}},
 	)
 	for _, kind := range wordKinds {
 		layer.Blocks = append(layer.Blocks, hcl.BlockHeaderSchema{Type: kind.name})
@@ -125,6 +136,15 @@ func hasDynamic(raw hcl.Body) bool {
 		}
 	}
 	return false
+}
+
+// mentions reports whether a block of that type is in b, written out or made by
+// a dynamic block.
+func (b *body) mentions(blockType string) bool {
+	syntax, ok := b.raw.(*hclsyntax.Body)
+	return ok && slices.ContainsFunc(syntax.Blocks, func(inner *hclsyntax.Block) bool {
+		return inner.Type == blockType || inner.Type == "dynamic" && len(inner.Labels) > 0 && inner.Labels[0] == blockType
+	})
 }
 
 func (b *body) block(ctx *hcl.EvalContext) (*block, hcl.Diagnostics) {
@@ -173,6 +193,12 @@ func decodeBlock(raw hcl.Body, schema *hcl.BodySchema) (*block, hcl.Diagnostics)
 			var languages *hcl.BodyContent
 			languages, more = inner.Body.Content(languagesSchema)
 			b.languages = append(b.languages, languages.Attributes)
+		case "certificate":
+			b.certificates, more = appendNamed(b.certificates, inner, certificateSchema)
+		case "upload":
+			b.uploads, more = appendNamed(b.uploads, inner, uploadSchema)
+		case "document":
+			b.files, more = appendNamed(b.files, inner, documentSchema)
 		default:
 			more = b.decodeWord(inner)
 		}
@@ -260,9 +286,14 @@ func label(inner *hcl.Block, first, last int, diags hcl.Diagnostics) (int, hcl.D
 func decodeNamed(list []named, raw hcl.Body, outer, inner *hcl.BodySchema) ([]named, hcl.Attributes, hcl.Diagnostics) {
 	content, diags := raw.Content(outer)
 	for _, b := range content.Blocks {
-		attrs, more := b.Body.Content(inner)
+		var more hcl.Diagnostics
+		list, more = appendNamed(list, b, inner)
 		diags = append(diags, more...)
-		list = append(list, named{label: b.Labels[0], attrs: attrs.Attributes, rng: b.LabelRanges[0]})
 	}
 	return list, content.Attributes, diags
+}
+
+func appendNamed(list []named, b *hcl.Block, schema *hcl.BodySchema) ([]named, hcl.Diagnostics) {
+	attrs, diags := b.Body.Content(schema)
+	return append(list, named{label: b.Labels[0], attrs: attrs.Attributes, rng: b.LabelRanges[0]}), diags
 }

@@ -216,7 +216,7 @@ func fixtureRequest(t *testing.T, s *Set, line string) (Request, error) {
 	var r Request
 	if strings.HasPrefix(words[0], "/") {
 		path, query, _ := strings.Cut(words[0], "?")
-		p, err := ParsePath(path, query)
+		p, err := s.ParsePath(path, query)
 		if err != nil {
 			return r, err
 		}

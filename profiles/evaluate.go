@@ -35,9 +35,10 @@ type evaluator struct {
 	// phone's own file.
 	perPhone bool
 
-	diags hcl.Diagnostics
-	said  map[settingID]hcl.Range
-	out   layer
+	diags     hcl.Diagnostics
+	templated int // octets of the template at hand
+	said      map[settingID]hcl.Range
+	out       layer
 }
 
 // evaluate gives the values of b. Those that cannot be known yet are left out.
@@ -84,6 +85,18 @@ func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 	e.word = "languages"
 	for _, l := range structure.languages {
 		e.languages(l)
+	}
+	for _, c := range structure.certificates {
+		e.word = "certificate " + c.label
+		e.certificate(c)
+	}
+	for _, u := range structure.uploads {
+		e.word = "upload " + u.label
+		e.upload(u)
+	}
+	for _, f := range structure.files {
+		e.word = "document " + f.label
+		e.file(f)
 	}
 	return e.out, e.diags
 }
@@ -356,6 +369,21 @@ func (e *evaluator) checkLabel(b named) {
 	if err := checkText(b.label); err != nil {
 		e.fail(b.rng, "Character that no document can hold", "The label has %s, which XML cannot carry. Take it out.", err)
 	}
+}
+
+// link gives the URL of a file that phones fetch: text is one, or the path of a
+// file within files_dir, which is given too.
+func (e *evaluator) link(text value, rng hcl.Range) (url value, file string, ok bool) {
+	if strings.Contains(text.text, "://") {
+		return text, "", true
+	}
+	if !isRelative(text.text) {
+		e.fail(rng, "Invalid path", "%q is neither a URL nor the path of a file within files_dir.", text.text)
+		return text, "", false
+	}
+	file = text.text
+	text.text = e.server.URL + escapePath(Path{Kind: File, Name: file})
+	return text, file, true
 }
 
 // isRelative reports whether name is a clean path that stays in its folder.

@@ -11,7 +11,9 @@ import (
 // Explained is a value that a phone is told, and where it comes from.
 type Explained struct {
 	Document string `json:"document"` // the path that brings it
-	Kind     string `json:"kind"`     // setting, key, contact, template, gui language, web language, firmware
+	// Kind is setting, key, contact, template, gui language, web language,
+	// certificate, upload, document or firmware.
+	Kind string `json:"kind"`
 	// Name tells it from others of its kind: of a setting, a contact, a language; the
 	// match of a template. A key has none.
 	Name  string `json:"name,omitempty"`
@@ -40,6 +42,10 @@ const (
 	kindGUI      = "gui language"
 	kindWeb      = "web language"
 	kindFirmware = "firmware"
+
+	kindCertificate = "certificate"
+	kindUpload      = "upload"
+	kindDocument    = "document" // of the admin's own
 )
 
 // item is anything that a layer says, for a person.
@@ -95,12 +101,33 @@ func (l layer) items() []item {
 		add(kindTemplate, t.match, noIndex, v, "", t.source)
 	}
 	for _, g := range l.gui {
-		add(kindGUI, g.name, noIndex, g.url, "", g.source)
+		add(kindGUI, g.name, noIndex, g.where(), "", g.source)
 	}
 	for _, w := range l.web {
-		add(kindWeb, w.name, noIndex, w.url, "", w.source)
+		add(kindWeb, w.name, noIndex, w.where(), "", w.source)
+	}
+	for _, u := range l.uploads {
+		add(kindUpload, u.kind, noIndex, u.url, "", u.source)
+	}
+	for _, c := range l.certificates {
+		v := c.url
+		if c.base64 != "" {
+			v.text = "in the settings"
+		}
+		add(kindCertificate, c.name, noIndex, v, "", c.source)
+	}
+	for _, f := range l.files {
+		add(kindDocument, f.name, noIndex, value{text: f.file()}, "", f.source)
 	}
 	return all
+}
+
+// where says where a language's texts are.
+func (l language) where() value {
+	if l.phrases != nil {
+		return value{text: fmt.Sprintf("%d phrases of the configuration", len(l.phrases))}
+	}
+	return l.url
 }
 
 // with appends to v; a secret part makes a secret whole.
@@ -130,6 +157,12 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 	switch {
 	case k.redirect != "":
 		return x.redirection(), nil
+	}
+	own, err := x.ownFile(k.path)
+	if own.Kind != "" || err != nil {
+		return []Explained{own}, err
+	}
+	switch {
 	case k.path.Kind == FirmwareStatus:
 		return x.firmware(), nil
 	case k.format == XML && slices.Contains([]Kind{ModelContainer, PhoneContainer, MACContainer}, k.path.Kind):
@@ -138,8 +171,50 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 	list, err := x.values(whole || k.path.Kind == MACContainer)
 	if whole && err == nil {
 		list = append(list, x.firmware()...)
+		list, err = x.withOwnFiles(list)
 	}
 	return list, err
+}
+
+// ownFile explains the admin's own document at the path; its Kind is "" where
+// there is none.
+func (x *explanation) ownFile(p Path) (Explained, error) {
+	k := x.key
+	k.path = p
+	f, ok, err := x.set.adminFile(k, x.model)
+	if !ok || err != nil {
+		return Explained{}, err
+	}
+	return Explained{
+		Document: p.String(), Kind: kindDocument, Name: f.name, Origin: x.origin(value{text: f.file()}, "", f.source),
+		Notes: []string{"a file of your own: what it says is not explained"},
+	}, nil
+}
+
+// withOwnFiles puts the admin's own documents in the place of what they replace.
+func (x *explanation) withOwnFiles(list []Explained) ([]Explained, error) {
+	kept := make([]Explained, 0, len(list))
+	files := map[string]Explained{} // by path
+	for _, e := range list {
+		own, known := files[e.Document]
+		if !known {
+			p, err := x.set.ParsePath(e.Document, "")
+			if err == nil && e.Kind != kindDocument {
+				own, err = x.ownFile(p)
+			}
+			if err != nil {
+				return nil, err
+			}
+			files[e.Document] = own
+			if own.Kind != "" {
+				kept = append(kept, own)
+			}
+		}
+		if own.Kind == "" {
+			kept = append(kept, e)
+		}
+	}
+	return kept, nil
 }
 
 // explanation is one call of Explain.
@@ -163,11 +238,24 @@ func (x *explanation) origin(v value, perm string, s source) Origin {
 }
 
 func (x *explanation) explain(kind Kind, i item) Explained {
-	e := Explained{Document: x.path(kind), Kind: i.kind, Name: i.name, Origin: x.origin(i.value, i.perm, i.source)}
+	path := x.path(kind)
+	if i.kind == kindDocument {
+		path = x.fileOf(kind, i.name)
+	}
+	e := Explained{Document: path, Kind: i.kind, Name: i.name, Origin: x.origin(i.value, i.perm, i.source)}
 	if i.index != noIndex {
 		e.Index = &i.index
 	}
 	return e
+}
+
+// fileOf gives the path of an own document of the general layers, or the phone's.
+func (x *explanation) fileOf(kind Kind, name string) string {
+	p := Path{Kind: ModelFile, Model: x.model.Name, Name: name}
+	if kind == Own {
+		p.Kind, p.MAC = PhoneFile, x.key.path.MAC
+	}
+	return p.String()
 }
 
 // values explains one document of settings or languages; whole, the general one
@@ -258,7 +346,9 @@ func (x *explanation) overridden(said [][]item, winner item) []Origin {
 func (x *explanation) notes(i item, general *item) []string {
 	var notes []string
 	switch {
-	case x.key.format == Text && i.kind != kindSetting && i.kind != kindKey:
+	case x.key.format == Text && i.kind == kindTemplate:
+		notes = append(notes, "firmware before V7 gets of the dial plan what user_dp_str can say")
+	case x.key.format == Text && i.kind != kindSetting && i.kind != kindKey && i.kind != kindContact:
 		notes = append(notes, "firmware before V7 reads none of this")
 	case i.perm != "!":
 	case general != nil && general.perm != "!" && general.source != i.source:

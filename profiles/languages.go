@@ -1,8 +1,6 @@
 package profiles
 
 import (
-	"strings"
-
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -17,7 +15,7 @@ func (e *evaluator) languages(attrs hcl.Attributes) {
 	e.out.web = e.languageFiles(e.out.web, attrs["web"])
 }
 
-// languageFiles reads an object of names and files, sorted by name.
+// languageFiles reads an object of names and files, or phrases, sorted by name.
 func (e *evaluator) languageFiles(list []language, a *hcl.Attribute) []language {
 	if a == nil {
 		return list
@@ -31,11 +29,15 @@ func (e *evaluator) languageFiles(list []language, a *hcl.Attribute) []language 
 		return list
 	}
 	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		e.fail(a.Expr.Range(), "Wrong type of value", `%s takes an object of names and files, such as { "Deutsch" = "languages/gui_lang_DE.xml" }.`, a.Name)
+		e.fail(a.Expr.Range(), "Wrong type of value", `%s takes an object of names and files, such as { "Deutsch" = "languages/gui_lang_DE.xml" }, or of names and phrases.`, a.Name)
 		return list
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		name, file := it.Element()
+		if own, ok := e.phrases(list, name.AsString(), file, isSecret(marks), a); ok {
+			list = append(list, own)
+			continue
+		}
 		text, ok := e.scalar(file, isSecret(marks), a.Name, a.Expr.Range())
 		if !ok {
 			continue
@@ -44,13 +46,8 @@ func (e *evaluator) languageFiles(list []language, a *hcl.Attribute) []language 
 		if err := checkText(l.name); err != nil {
 			e.fail(a.Expr.Range(), "Character that no document can hold", "The name of a language has %s, which XML cannot carry. Take it out.", err)
 		}
-		if !strings.Contains(text.text, "://") {
-			if !isRelative(text.text) {
-				e.fail(a.Expr.Range(), "Invalid path", "%q is neither a URL nor the path of a file within files_dir.", text.text)
-				continue
-			}
-			l.file = text.text
-			l.url.text = e.server.URL + escapePath(Path{Kind: File, Name: l.file})
+		if l.url, l.file, ok = e.link(text, a.Expr.Range()); !ok {
+			continue
 		}
 		list = append(list, l)
 	}

@@ -3,6 +3,7 @@ package profiles
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -73,6 +74,9 @@ type language struct {
 	url    value
 	file   string // its path under files_dir, "" where it is elsewhere
 	source source
+	// phrases are the texts of a language that the configuration itself holds;
+	// then url and file are "", as the link depends on whose list it is in.
+	phrases []phrase
 }
 
 // layer is what one block says, or several of them merged, with every
@@ -84,6 +88,10 @@ type layer struct {
 	templates []template
 	gui, web  []language
 	everyone  *everyone // nil where not said
+
+	certificates []certificate
+	uploads      []upload
+	files        []adminFile
 }
 
 // over lays l upon weaker layers: what l says wins, by setting and index, by
@@ -98,6 +106,10 @@ func (l layer) over(weaker layer) layer {
 		gui:       overBy(weaker.gui, l.gui, languageName),
 		web:       overBy(weaker.web, l.web, languageName),
 		everyone:  cmp.Or(l.everyone, weaker.everyone),
+
+		certificates: overBy(weaker.certificates, l.certificates, func(c certificate) string { return c.name }),
+		uploads:      overBy(weaker.uploads, l.uploads, func(u upload) string { return u.kind }),
+		files:        overBy(weaker.files, l.files, func(f adminFile) string { return strings.ToLower(f.name) }),
 	}
 }
 
@@ -113,7 +125,19 @@ func merge(layers []layer) layer {
 // size estimates what l takes in memory.
 func (l layer) size() int {
 	const item = 400 // its struct, with the place that it came from and short texts
-	return item * (1 + len(l.settings) + len(l.keys) + len(l.contacts) + len(l.templates) + len(l.gui) + len(l.web))
+	more := 0
+	for _, list := range [][]language{l.gui, l.web} {
+		for _, language := range list {
+			more += len(language.phrases) * item / 2
+		}
+	}
+	for _, c := range l.certificates {
+		more += len(c.base64)
+	}
+	for _, f := range l.files {
+		more += f.size()
+	}
+	return more + item*(1+len(l.certificates)+len(l.uploads)+len(l.files)+len(l.settings)+len(l.keys)+len(l.contacts)+len(l.templates)+len(l.gui)+len(l.web))
 }
 
 func languageName(l language) string { return l.name }

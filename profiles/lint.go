@@ -32,6 +32,23 @@ func (t *lint) layer(l layer, of about) {
 		t.setting(s, of)
 	}
 	of.setting = ""
+	where := ""
+	if of.phone != nil {
+		where = of.phone.where
+	}
+	for _, f := range l.files {
+		t.l.checkFile(f, where)
+	}
+	for _, u := range l.uploads {
+		if u.file != "" {
+			t.l.stat(of, u.source.rng, u.file)
+		}
+	}
+	for _, c := range l.certificates {
+		if c.file != "" {
+			t.l.stat(of, c.source.rng, c.file)
+		}
+	}
 	for _, language := range slices.Concat(l.gui, l.web) {
 		if language.file != "" {
 			t.l.stat(of, language.source.rng, language.file)

@@ -24,6 +24,11 @@ const (
 	MACContainer                   // /M.xml, /?mac=M and /settings.php?mac=M
 	Firmware                       // /firmware/NAME
 	File                           // /files/PATH
+	GUIPhrases                     // /gui_lang_NAME.xml and /T/gui_lang_NAME.xml
+	WebPhrases                     // /web_lang_NAME.xml and /T/web_lang_NAME.xml
+	ModelFile                      // /T/NAME, the admin's own
+	PhoneFile                      // /T/M/NAME, likewise
+	Extra                          // any other path that a document block names
 )
 
 var kindNames = map[Kind]string{
@@ -40,7 +45,10 @@ type Path struct {
 	Kind  Kind
 	Model string   // as it was asked for; "" where the path names none
 	MAC   mac.Addr // of Own, PhoneContainer and MACContainer
-	Name  string   // of Firmware and File: what follows the folder, verbatim and so not to be trusted
+	// Name is what follows the folder of Firmware, File, ModelFile and PhoneFile,
+	// verbatim and so not to be trusted; the NAME of phrases; the whole path of an
+	// Extra, with {mac} in it where there is a MAC.
+	Name string
 }
 
 // ParsePath reads the path of a request, over whatever protocol it came. Case
@@ -70,6 +78,9 @@ func ParsePath(path, rawQuery string) (Path, error) {
 		return Path{Kind: GUILanguages}, nil
 	case "web-lang.xml":
 		return Path{Kind: WebLanguages}, nil
+	}
+	if p, ok := parsePhrases(name); ok {
+		return p, nil
 	}
 	if stem, ok := cutSuffixFold(name, ".htm"); ok {
 		return parseTop(stem)
@@ -130,7 +141,44 @@ func parseModelFile(model, file string) (Path, error) {
 			return Path{Kind: Own, Model: model, MAC: m}, nil
 		}
 	}
+	if p, ok := parsePhrases(file); ok {
+		p.Model = model
+		return p, nil
+	}
+	folder, name, ok := strings.Cut(file, "/")
+	if m, err := mac.Parse(folder); ok && err == nil && checkFileName(name) == nil {
+		return Path{Kind: PhoneFile, Model: model, MAC: m, Name: name}, nil
+	}
+	if checkFileName(file) == nil {
+		return Path{Kind: ModelFile, Model: model, Name: file}, nil
+	}
 	return Path{}, fmt.Errorf("no document of %s is called %q: there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml", model, file)
+}
+
+// parsePhrases reads gui_lang_NAME.xml and web_lang_NAME.xml.
+func parsePhrases(file string) (Path, bool) {
+	stem, ok := cutSuffixFold(file, ".xml")
+	if !ok {
+		return Path{}, false
+	}
+	for prefix, kind := range map[string]Kind{"gui_lang_": GUIPhrases, "web_lang_": WebPhrases} {
+		name, ok := cutPrefixFold(stem, prefix)
+		if ok && name != "" && strings.Trim(name, fileNameChars) == "" && !strings.ContainsAny(name, "./-") {
+			return Path{Kind: kind, Name: name}, true
+		}
+	}
+	return Path{}, false
+}
+
+const fileNameChars = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-/"
+
+// checkFileName reports what cannot be the name of an admin's own document: it
+// has to pass through a URL, and TFTP, as it is.
+func checkFileName(name string) error {
+	if strings.Trim(name, fileNameChars) != "" || !isRelative(name) {
+		return fmt.Errorf("%q is no name of a document: names have ASCII letters, digits, dots, dashes, underscores and slashes", name)
+	}
+	return nil
 }
 
 // parseQuery reads mac=M, the one parameter that a setting server of the
@@ -176,12 +224,34 @@ func (p Path) String() string {
 		return "/" + p.Model + "/firmware.xml"
 	case MACContainer:
 		return "/" + p.MAC.Hex() + ".xml"
+	case GUIPhrases:
+		return p.folder() + "gui_lang_" + p.Name + ".xml"
+	case WebPhrases:
+		return p.folder() + "web_lang_" + p.Name + ".xml"
+	case ModelFile:
+		return "/" + p.Model + "/" + p.Name
+	case PhoneFile:
+		return "/" + p.Model + "/" + p.MAC.Hex() + "/" + p.Name
+	case Extra:
+		return "/" + strings.ReplaceAll(p.Name, macWord, p.MAC.Hex())
 	case Firmware:
 		return "/firmware/" + p.Name
 	case File:
 		return "/files/" + p.Name
 	}
 	return ""
+}
+
+// IsOwn reports whether what is at the path is for the phone of its MAC alone,
+// whatever the configuration says.
+func (p Path) IsOwn() bool {
+	switch p.Kind {
+	case Own, PhoneFile:
+		return true
+	case Extra:
+		return !p.MAC.IsZero()
+	}
+	return false
 }
 
 func (p Path) folder() string {

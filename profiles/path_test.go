@@ -39,6 +39,11 @@ func TestParsePath(t *testing.T) {
 		{"/", "mac=000413922D24", Path{Kind: MACContainer, MAC: anna}, "/000413922D24.xml"},
 		{"", "x=1&MAC=00%3A04%3A13%3A92%3A2D%3A24", Path{Kind: MACContainer, MAC: anna}, "/000413922D24.xml"},
 		{"/settings.php", "mac=00:04:13:92:2D:24&x=%zz", Path{Kind: MACContainer, MAC: anna}, "/000413922D24.xml"},
+		{"/GUI_lang_Office.xml", "", Path{Kind: GUIPhrases, Name: "Office"}, "/gui_lang_Office.xml"},
+		{"/snomD785/web_lang_de_2.xml", "", Path{Kind: WebPhrases, Model: "snomD785", Name: "de_2"}, "/snomD785/web_lang_de_2.xml"},
+		{"/snomD785/snomD765-firmware.htm", "", Path{Kind: ModelFile, Model: "snomD785", Name: "snomD765-firmware.htm"}, "/snomD785/snomD765-firmware.htm"},
+		{"/snomD785/a/general.xml", "", Path{Kind: ModelFile, Model: "snomD785", Name: "a/general.xml"}, "/snomD785/a/general.xml"},
+		{"/snomD785/00-04-13-92-2d-24/Extra.xml", "", Path{Kind: PhoneFile, Model: "snomD785", MAC: anna, Name: "Extra.xml"}, "/snomD785/000413922D24/Extra.xml"},
 		{"/firmware/snomD785-10.1.215.13-SIP-r.bin", "mac=1", Path{Kind: Firmware, Name: "snomD785-10.1.215.13-SIP-r.bin"}, "/firmware/snomD785-10.1.215.13-SIP-r.bin"},
 		{"/FIRMWARE/M900/M900_v0740_b0104.fwu", "", Path{Kind: Firmware, Name: "M900/M900_v0740_b0104.fwu"}, "/firmware/M900/M900_v0740_b0104.fwu"},
 		{"/files/../../etc/passwd", "", Path{Kind: File, Name: "../../etc/passwd"}, "/files/../../etc/passwd"},
@@ -73,9 +78,9 @@ func TestParsePathRefuses(t *testing.T) {
 		{"/snomD785abcdefghijklmnopqrstuvwxyz.htm", "", `"snomD785abcdefghijklmnopqrstuvwxyz" is no model: models look like snomD785`},
 		{"/snomÄ.htm", "", `"snomÄ" is no model: models look like snomD785`},
 		{"/snomD785-0004.htm", "", `no document is called "snomD785-0004.htm": MAC address "0004" has 4 hexadecimal digits, not 12`},
-		{"/snomD785/other.xml", "", `no document of snomD785 is called "other.xml": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
-		{"/snomD785/snomD765-firmware.htm", "", `no document of snomD785 is called "snomD765-firmware.htm": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
-		{"/snomD785/a/general.xml", "", `no document of snomD785 is called "a/general.xml": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
+		{"/snomD785/oth er.xml", "", `no document of snomD785 is called "oth er.xml": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
+		{"/snomD785/../general.xml", "", `no document of snomD785 is called "../general.xml": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
+		{"/snomD785/", "", `no document of snomD785 is called "": there are general.xml, firmware.xml, gui-lang.xml, web-lang.xml and MAC.xml`},
 		{"/favicon.ico", "", `no document is called "favicon.ico": phones ask for MODEL.htm and MODEL-MAC.htm`},
 		{"/index.xml", "", `no document is called "index.xml", and it is no phone's container: MAC address "index" has a character 'i' that is no hexadecimal digit`},
 		{"/files/", "", "a folder has no listing: name a file in it"},
@@ -90,7 +95,7 @@ func TestParsePathRefuses(t *testing.T) {
 func FuzzParsePath(f *testing.F) {
 	for _, path := range []string{
 		"/snomD785.htm", "/snomD785-000413922D24.htm", "/snom320-00%3A04%3A13%3A92%3A2D%3A24.htm", "/snom370/snom370-firmware.htm",
-		"/snomD785/general.xml", "/snomD785/000413922D24.xml", "/gui-lang.xml", "/firmware/a.bin", "/files/../x", "/{mac}.xml", "/settings.php",
+		"/snomD785/general.xml", "/snomD785/000413922D24.xml", "/gui-lang.xml", "/gui_lang_a.xml", "/snomD785/a/b.xml", "/snomD785/000413922D24/a.xml", "/firmware/a.bin", "/files/../x", "/{mac}.xml", "/settings.php",
 	} {
 		f.Add(path, "mac=000413922D24")
 	}

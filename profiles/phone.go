@@ -255,7 +255,8 @@ func (l *loader) redirect(p *phone) {
 }
 
 func (b *block) isEmpty() bool {
-	return len(b.settings)+len(b.identities)+len(b.keys)+len(b.contacts)+len(b.templates)+len(b.languages)+len(b.words)+len(b.books)+len(b.plans) == 0 && b.codecs == nil
+	return len(b.settings)+len(b.identities)+len(b.keys)+len(b.contacts)+len(b.templates)+len(b.languages)+len(b.words)+
+		len(b.books)+len(b.plans)+len(b.certificates)+len(b.uploads)+len(b.files) == 0 && b.codecs == nil
 }
 
 func capital(s string) string {

@@ -1,7 +1,9 @@
 package profiles
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,6 +71,8 @@ type documentKey struct {
 	redirect string // URL, "" for a document of ours
 	image    string // URL of a FirmwareStatus
 	none     string // or the reason why it has none
+	spelling spelling
+	away     bool // of a FirmwareStatus: the phone is sent to another setting server
 }
 
 // Render makes a document, the same bytes each time. The error is a *NotFound.
@@ -113,26 +117,26 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 		return key, notFound("%s is a file, not a document", key.path)
 	case FirmwareStatus:
 		if redirected {
-			key.none = "the phone is sent to another setting server"
+			key.none, key.away = "the phone is sent to another setting server", true
 			return key, nil
 		}
 		key.image, key.none = model.firmwareAnswer(s.wanted(p, model.Name).text, r.Version, r.Server, r.HasFile)
 		return key, nil
 	}
-	if redirected {
+	if redirected && key.path.Kind != Extra {
 		// Whatever it asks for, so that no setting of ours stays behind.
 		key.redirect, key.path.MAC = p.Redirect, p.MAC
 		return key, nil
 	}
 	switch key.path.Kind {
-	case Own, PhoneContainer:
+	case Own, PhoneContainer, PhoneFile:
 		if p == nil {
-			return key, notFound("%s is not in the configuration: add a block such as phone %q { name = \"…\" }, and reload",
-				r.Path.MAC, r.Path.MAC.Hex())
+			return key, notConfigured(r.Path.MAC)
 		}
-	case MACContainer:
+	case MACContainer, Extra:
 		key.model = model.Name
 	}
+	key.spelling = s.spellingOf(model.Name, r.Version)
 	return key, nil
 }
 
@@ -152,7 +156,7 @@ func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 	switch {
 	case ok:
 		return m, nil
-	case r.Path.Kind == GUILanguages || r.Path.Kind == WebLanguages:
+	case slices.Contains([]Kind{GUILanguages, WebLanguages, GUIPhrases, WebPhrases, Extra}, r.Path.Kind):
 		return Model{}, nil
 	case name != "":
 		return m, notFound("%q is no model: models look like snomD785", name)
@@ -179,12 +183,18 @@ func (s *Set) modelOf(k documentKey, name string) Model {
 
 // document makes the document that a key describes.
 func (s *Set) document(k documentKey) (Document, error) {
+	m := s.modelOf(k, cmp.Or(k.path.Model, k.model))
+	if k.redirect == "" && !k.away {
+		if d, ok, err := s.adminDocument(k, m); ok || err != nil {
+			return d, err
+		}
+	}
 	d := Document{Path: k.path}
 	var err error
 	if k.format == Text {
-		err = s.text(k, &d)
+		err = s.text(k, m, &d)
 	} else {
-		err = s.xml(k, &d)
+		err = s.xml(k, m, &d)
 	}
 	return d, err
 }
@@ -194,9 +204,8 @@ func redirection(url string) layer {
 	return layer{settings: []setting{{name: "setting_server", index: noIndex, perm: "RW", value: value{text: url}}}}
 }
 
-func (s *Set) xml(k documentKey, d *Document) error {
-	w := newXML(k.reveal)
-	m := s.modelOf(k, k.path.Model)
+func (s *Set) xml(k documentKey, m Model, d *Document) error {
+	w := newXML(k.reveal, k.spelling)
 	link := func(kind Kind, model string) string {
 		return k.server.URL + Path{Kind: kind, Model: model, MAC: k.path.MAC}.String()
 	}
@@ -205,32 +214,35 @@ func (s *Set) xml(k documentKey, d *Document) error {
 		w.settings(redirection(k.redirect))
 		d.Own = k.path.MAC
 	case kind == ModelContainer, kind == MACContainer:
-		if kind == MACContainer {
-			m = s.modelOf(k, k.model)
-		}
 		general, err := s.generalLayer(m, k.server)
 		if err != nil {
 			return err
 		}
 		links := []string{link(General, m.Name)}
-		folder := "" // of the languages: the model's where it differs from all others
-		if general.ownLanguages || m.Scheme != "" {
-			folder = m.Name
+		for _, kind := range []Kind{GUILanguages, WebLanguages} {
+			if p, ok := s.languagesPath(kind, general, m); ok {
+				links = append(links, k.server.URL+p.String())
+			}
 		}
-		if len(general.gui) > 0 {
-			links = append(links, link(GUILanguages, folder))
-		}
-		if len(general.web) > 0 {
-			links = append(links, link(WebLanguages, folder))
+		for _, name := range general.joined() {
+			links = append(links, k.server.URL+Path{Kind: ModelFile, Model: m.Name, Name: name}.String())
 		}
 		if _, ok := s.byMAC[k.path.MAC]; ok && kind == MACContainer {
-			links = append(links, link(Own, m.Name))
+			own, err := s.ownLinks(k, m)
+			if err != nil {
+				return err
+			}
+			links = append(links, own...)
 		}
 		w.container(links)
 	case kind == PhoneContainer:
 		// Never settings: a phone loads linked files after both containers, so
 		// that general.xml would win over them.
-		w.container([]string{link(Own, m.Name)})
+		own, err := s.ownLinks(k, m)
+		if err != nil {
+			return err
+		}
+		w.container(own)
 	case kind == General:
 		general, err := s.generalLayer(m, k.server)
 		if err != nil {
@@ -256,7 +268,22 @@ func (s *Set) xml(k documentKey, d *Document) error {
 		if len(list) == 0 {
 			return notFound("no languages are configured: see the languages block of the default profile")
 		}
-		w.languages(tag, list)
+		w.languages(tag, k.ownPhrases(list))
+	case kind == GUIPhrases, kind == WebPhrases:
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return err
+		}
+		tag, list := "phrases", general.gui
+		if kind == WebPhrases {
+			tag, list = "w_phrases", general.web
+		}
+		l, ok := findPhrases(list, k.path.Name)
+		if !ok {
+			return notFound("no language of that file has phrases in the configuration: see the languages block of the default profile")
+		}
+		w.phrases(tag, l)
+		d.Path.Name = l.slug()
 	case kind == FirmwareStatus:
 		w.firmware(k.image, k.none)
 	}
@@ -266,9 +293,8 @@ func (s *Set) xml(k documentKey, d *Document) error {
 
 // text makes the documents of firmware V3 to V6. It reads no containers of the
 // new kind, so that each of the two files that it asks for has the settings itself.
-func (s *Set) text(k documentKey, d *Document) error {
-	w := newText(k.reveal)
-	m := s.modelOf(k, k.path.Model)
+func (s *Set) text(k documentKey, m Model, d *Document) error {
+	w := newText(k.reveal, m.Identities)
 	switch kind := k.path.Kind; {
 	case k.redirect != "":
 		w.settings(redirection(k.redirect))
@@ -287,7 +313,6 @@ func (s *Set) text(k documentKey, d *Document) error {
 		w.settings(own)
 		d.Own = k.path.MAC
 	case kind == MACContainer:
-		m = s.modelOf(k, k.model)
 		general, err := s.generalLayer(m, k.server)
 		if err != nil {
 			return err
@@ -303,13 +328,69 @@ func (s *Set) text(k documentKey, d *Document) error {
 			d.Own = k.path.MAC
 		}
 		w.settings(merged)
-	case kind == GUILanguages, kind == WebLanguages:
+	case kind == GUILanguages, kind == WebLanguages, kind == GUIPhrases, kind == WebPhrases:
 		return notFound("firmware before V7 reads no language files")
 	case kind == FirmwareStatus:
 		w.firmware(k.image, k.none)
 	}
 	d.Body, d.ContentType, d.Secrets = w.bytes(), "text/plain; charset=utf-8", w.secrets
 	return nil
+}
+
+// ownLinks gives what the container of one phone lists: its own file, and the
+// admin's documents for it.
+func (s *Set) ownLinks(k documentKey, m Model) ([]string, error) {
+	links := []string{k.server.URL + Path{Kind: Own, Model: m.Name, MAC: k.path.MAC}.String()}
+	if !s.ownFiles {
+		return links, nil
+	}
+	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+	if diags.HasErrors() {
+		return nil, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
+	}
+	for _, name := range own.joined() {
+		links = append(links, k.server.URL+Path{Kind: PhoneFile, Model: m.Name, MAC: k.path.MAC, Name: name}.String())
+	}
+	return links, nil
+}
+
+// languagesPath gives the container of languages that the phones of a model are
+// to load: the model's where it differs from that of all others.
+func (s *Set) languagesPath(kind Kind, general generalLayer, m Model) (Path, bool) {
+	list := general.gui
+	if kind == WebLanguages {
+		list = general.web
+	}
+	common, own := Path{Kind: kind}, Path{Kind: kind, Model: m.Name}
+	_, file := general.findFile(own)
+	_, commonFile := s.findPathFile(common)
+	_, ownFile := s.findPathFile(own)
+	switch any := len(list) > 0 || file; {
+	case ownFile, general.ownLanguages && any:
+		return own, true
+	case commonFile:
+		return common, true
+	case any && m.Scheme != "":
+		return own, true
+	default:
+		return common, any
+	}
+}
+
+// ownPhrases completes the list of a language container with the links to the
+// languages that the configuration itself holds, beside it.
+func (k documentKey) ownPhrases(list []language) []language {
+	list = slices.Clone(list)
+	kind := GUIPhrases
+	if k.path.Kind == WebLanguages {
+		kind = WebPhrases
+	}
+	for i, l := range list {
+		if l.phrases != nil {
+			list[i].url.text = k.server.URL + Path{Kind: kind, Model: k.path.Model, Name: l.slug()}.String()
+		}
+	}
+	return list
 }
 
 // layerKey is what a general layer depends on.
@@ -355,7 +436,9 @@ func (s *Set) generalLayers(m Model, server Server) (layers []layer, ownLanguage
 	if b := s.models[strings.ToLower(m.Name)]; b != nil {
 		own, more := s.evaluateModel(b, server)
 		layers, diags = append(layers, own), append(diags, more...)
-		ownLanguages = len(own.gui)+len(own.web) > 0
+		_, gui := own.findFile(Path{Kind: GUILanguages})
+		_, web := own.findFile(Path{Kind: WebLanguages})
+		ownLanguages = len(own.gui)+len(own.web) > 0 || gui || web
 	}
 	return layers, ownLanguages, diags
 }
@@ -386,6 +469,10 @@ func (s *Set) baseLayers(m Model, server Server) ([]layer, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	e := s.evaluator(s.generalContext(server), nil, m, server)
 	e.general = true
+	for _, b := range s.joinGeneral {
+		l, more := e.evaluate(b)
+		layers, diags = append(layers, l), append(diags, more...)
+	}
 	for _, p := range s.general {
 		l, more := e.evaluate(p.body)
 		layers, diags = append(layers, l), append(diags, more...)
@@ -418,6 +505,10 @@ func (s *Set) ownLayers(p *phone, m Model, server Server) ([]layer, hcl.Diagnost
 	}
 	e := s.evaluator(s.context(server, map[string]cty.Value{"phone": object}), p, m, server)
 	layers, diags := s.perPhoneLayers(e)
+	for _, b := range s.joinPhone {
+		l, more := e.evaluate(b)
+		layers, diags = append(layers, l), append(diags, more...)
+	}
 	for _, profile := range s.ownChain(p.Profile) {
 		l, more := e.evaluate(profile.body)
 		layers, diags = append(layers, l), append(diags, more...)

@@ -39,6 +39,13 @@ type Set struct {
 	phones    []*phone
 	byMAC     map[mac.Addr]*phone
 
+	pathFiles   map[pathKey]*pathFile // document blocks that name a path
+	pathOrder   []*pathFile           // the same, in the order of the configuration
+	extras      []extraPath           // what of them is no path of ours
+	joinGeneral []*body               // document blocks with join = "general": a layer each
+	joinPhone   []*body               // likewise "phone"
+	ownFiles    bool                  // a phone may have documents besides its own file
+
 	layers    *cache[layerKey, generalLayer]
 	documents *cache[documentKey, Document]
 	sheets    sync.Map // of contacts that were read already: sheetKey to []contact
@@ -60,6 +67,7 @@ type modelBlock struct {
 	Model
 	body     *body
 	firmware target
+	spelling spelling
 	rng      hcl.Range
 }
 
@@ -75,7 +83,7 @@ var builtinGeneral []byte
 
 var (
 	profileSchema = layerSchema("default", "extends", "firmware")
-	modelSchema   = layerSchema("firmware", "scheme", "format")
+	modelSchema   = layerSchema("firmware", "scheme", "format", "spelling")
 )
 
 // loader is a Set under construction.
@@ -89,6 +97,7 @@ type loader struct {
 	names     map[string]string     // likewise, by lower-case name
 	addresses map[netip.Addr]string // likewise
 	images    map[imageOf]bool      // checked already
+	checked   map[string]bool       // files served as they are, likewise
 	problems  problems
 }
 
@@ -110,6 +119,7 @@ const (
 func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	functions := cfg.Functions()
 	functions["password"] = passwordFunction(passwords)
+	functions["xml"] = xmlFunction()
 	local, diags := localValues(cfg.Blocks, functions)
 	l := &loader{
 		cfg: cfg, rep: rep,
@@ -118,6 +128,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		names:     map[string]string{},
 		addresses: map[netip.Addr]string{},
 		images:    map[imageOf]bool{},
+		checked:   map[string]bool{},
 		problems:  problems{known: map[problemPlace]*problem{}},
 		set: &Set{
 			cfg:       cfg,
@@ -125,6 +136,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			models:    map[string]*modelBlock{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
+			pathFiles: map[pathKey]*pathFile{},
 			layers:    newCache[layerKey, generalLayer](layerBytes),
 			documents: newCache[documentKey, Document](documentBytes),
 		},
@@ -132,6 +144,9 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.problems.add(diags)
 	if _, err := builtinCatalogue(); err != nil {
 		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/models.csv"}, "Invalid model catalogue", "%v", err)})
+	}
+	if _, err := builtinSpellings(); err != nil {
+		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/spellings.csv"}, "Invalid spellings", "%v", err)})
 	}
 	l.loadBuiltin()
 	l.reserve()
@@ -144,10 +159,12 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		}
 	}
 	l.chains()
+	l.documents(cfg.Blocks)
 	l.server = l.set.Server("", l.exampleAddress())
 	l.phonesOf(cfg.Blocks)
 	l.phoneObjects()
 	l.evaluateAll()
+	l.checkPathFiles()
 	l.problems.report(rep)
 	rep.CloseSilences(Rules())
 	return l.set
@@ -252,6 +269,7 @@ func (l *loader) model(b *hcl.Block) {
 	attrs := header(b.Body, modelSchema)
 	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0], firmware: l.firmwareWord(attrs)}
 	block.Firmware = block.firmware.text
+	block.spelling = l.spellingWord(attrs)
 	block.Scheme = l.oneOf(attrs, "scheme", "http", "https", "tftp")
 	if block.Scheme == "https" && l.cfg.HTTPS == nil {
 		l.warn(about{model: m.Name}, ruleMissingHTTPS, attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
@@ -348,6 +366,12 @@ func (l *loader) phoneObjects() {
 // evaluateAll tries every layer, and warns of what should not be in it.
 func (l *loader) evaluateAll() {
 	s := l.set
+	for _, p := range s.profiles {
+		s.ownFiles = s.ownFiles || !slices.Contains(s.general, p) && p.body.mentions("document")
+	}
+	for _, p := range s.phones {
+		s.ownFiles = s.ownFiles || p.block.body.mentions("document")
+	}
 	lint := newLint(l)
 	for _, p := range s.general {
 		l.refuseByPhone(p.body)

@@ -17,6 +17,7 @@ type xmlWriter struct {
 	b       bytes.Buffer
 	depth   int
 	reveal  bool
+	spell   spelling
 	secrets []Span // where secrets were written, masked or not
 }
 
@@ -27,8 +28,8 @@ type attr struct {
 
 func plain(name, text string) attr { return attr{name, value{text: text}} }
 
-func newXML(reveal bool) *xmlWriter {
-	w := &xmlWriter{reveal: reveal}
+func newXML(reveal bool, spell spelling) *xmlWriter {
+	w := &xmlWriter{reveal: reveal, spell: spell}
 	w.b.WriteString(`<?xml version="1.0" encoding="utf-8"?>` + "\n")
 	return w
 }
@@ -118,27 +119,24 @@ func (w *xmlWriter) settings(l layer) {
 		w.close("phone-settings")
 	}
 	if len(l.keys) > 0 {
-		w.open("functionKeys", e2)
+		w.open(w.spell.keys, e2)
 		for _, k := range byIndex(l.keys) {
 			w.key(k)
 		}
-		w.close("functionKeys")
+		w.close(w.spell.keys)
 	}
 	if len(l.contacts) > 0 {
-		// complete: the one way to make the phone forget entries that are gone.
-		w.open("tbook", e2, plain("complete", "true"))
-		for i, c := range l.contacts {
-			w.contact(i, c)
-		}
-		w.close("tbook")
+		w.phonebook(l.contacts)
 	}
 	if len(l.templates) > 0 {
-		w.open("dialplan", e2)
+		w.open(w.spell.plan, e2)
 		for _, t := range l.templates {
 			w.template(t)
 		}
-		w.close("dialplan")
+		w.close(w.spell.plan)
 	}
+	w.uploads(l.uploads)
+	w.certificates(l.certificates)
 	w.close("settings")
 }
 
@@ -161,12 +159,16 @@ func byIndex(keys []key) []key {
 }
 
 func (w *xmlWriter) setting(s setting) {
+	name := s.name
+	if name == "firmware_status" {
+		name = w.spell.firmwareStatus
+	}
 	// perm is always written: what the phone makes of its absence is not documented.
 	if s.index == noIndex {
-		w.leaf(s.name, s.value, plain("perm", s.perm))
+		w.leaf(name, s.value, plain("perm", s.perm))
 		return
 	}
-	w.leaf(s.name, s.value, plain("idx", strconv.Itoa(s.index)), plain("perm", s.perm))
+	w.leaf(name, s.value, plain("idx", strconv.Itoa(s.index)), plain("perm", s.perm))
 }
 
 func (w *xmlWriter) key(k key) {
@@ -180,6 +182,65 @@ func (w *xmlWriter) key(k key) {
 		attrs = append(attrs, plain("clp", "1")) // lp counts only with it
 	}
 	w.leaf("fkey", k.text(), append(attrs, plain("perm", k.perm))...)
+}
+
+// phonebook writes <tbook>, in either form.
+func (w *xmlWriter) phonebook(contacts []contact) {
+	// complete: the one way to make the phone forget entries that are gone.
+	attrs := []attr{e2, plain("complete", "true")}
+	if w.spell.bookVersion == "2.0" {
+		w.open(w.spell.book, append(attrs, plain("version", "2.0"))...)
+		for i := 0; i < len(contacts); {
+			n := 1
+			for i+n < len(contacts) && contacts[i+n].person() == contacts[i].person() {
+				n++
+			}
+			w.person(contacts[i : i+n])
+			i += n
+		}
+	} else {
+		w.open(w.spell.book, attrs...)
+		for i, c := range contacts {
+			w.contact(i, c)
+		}
+	}
+	w.close(w.spell.book)
+}
+
+// person is what entries of one person have in common.
+func (c contact) person() [4]value {
+	return [4]value{c.name, c.firstName, c.lastName, {text: c.kind}}
+}
+
+// person writes the entries of one as a <contact> of version 2.0, since 10.1.178
+// (service.snom.com, "Local directory").
+func (w *xmlWriter) person(entries []contact) {
+	c := entries[0]
+	if c.firstName.text == "" && c.lastName.text == "" {
+		c.firstName = c.name
+	}
+	flag := func(name string, is bool) attr { return plain(name, strconv.FormatBool(is)) }
+	w.open("contact", flag("fav", false), flag("vip", c.kind == "vip"), flag("blocked", c.kind == "deny"))
+	if c.firstName.text != "" {
+		w.leaf("first_name", c.firstName)
+	}
+	if c.lastName.text != "" {
+		w.leaf("last_name", c.lastName)
+	}
+	if c.kind != "none" && c.kind != "vip" && c.kind != "deny" {
+		w.leaf("group", value{text: c.kind})
+	}
+	w.open("numbers")
+	for _, c := range entries {
+		// An identity by its number; 0 is the one that is active.
+		id := strings.TrimPrefix(c.context, "line")
+		if c.context == "active" {
+			id = "0"
+		}
+		w.empty("number", attr{"no", c.number}, plain("type", c.numberType), plain("outgoing_id", id))
+	}
+	w.close("numbers")
+	w.close("contact")
 }
 
 // contact writes a full name both as <name>, which V7 and V8 read, and as

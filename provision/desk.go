@@ -57,6 +57,7 @@ type documents interface {
 	Server(model string, addr netip.Addr) profiles.Server
 	Render(r profiles.Request) (profiles.Document, error)
 	Explain(r profiles.Request) ([]profiles.Explained, error)
+	ParsePath(path, rawQuery string) (profiles.Path, error)
 }
 
 // Desk answers requests. It is safe for concurrent use.
@@ -134,7 +135,8 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 			r.Path = decoded
 		}
 	}
-	p, err := parse(r.Path, r.RawQuery)
+	set := d.set()
+	p, err := parse(set, r.Path, r.RawQuery)
 	if err != nil {
 		return nil, e, err
 	}
@@ -150,7 +152,6 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 		// Good enough for what is no secret; the guard does not look at it.
 		q.MAC = hint
 	}
-	set := d.set()
 	q.Model = firstOf(p.Model, profiles.ModelOf(vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
 	e.model = q.Model
 	if !strings.EqualFold(said, q.Model) {
@@ -159,7 +160,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	e.version = q.Version
 
 	// Who may not read a phone's document does not learn whether there is one.
-	if p.Kind == profiles.Own {
+	if p.IsOwn() {
 		if err := d.guard(p.MAC, r); err != nil {
 			return nil, e, err
 		}
@@ -168,7 +169,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if err != nil {
 		return nil, e, err
 	}
-	if own != (mac.Addr{}) && p.Kind != profiles.Own {
+	if own != (mac.Addr{}) && !p.IsOwn() {
 		if err := d.guard(own, r); err != nil {
 			a.Content.Close()
 			return nil, e, err
@@ -221,7 +222,7 @@ func preview(set documents, v Preview) (profiles.Request, error) {
 	if v.Path != "" {
 		path, query, _ := strings.Cut(v.Path, "?")
 		var err error
-		if p, err = parse(path, query); err != nil {
+		if p, err = parse(set, path, query); err != nil {
 			return profiles.Request{}, err
 		}
 	}
@@ -236,7 +237,7 @@ func preview(set documents, v Preview) (profiles.Request, error) {
 }
 
 // parse checks the bounds that hold for any path before it is understood.
-func parse(path, rawQuery string) (profiles.Path, error) {
+func parse(set documents, path, rawQuery string) (profiles.Path, error) {
 	switch {
 	case len(path) > maxPath || len(rawQuery) > maxPath:
 		return profiles.Path{}, refuse(http.StatusNotFound, "the path is longer than %d octets: nothing here has such a name", maxPath)
@@ -245,7 +246,7 @@ func parse(path, rawQuery string) (profiles.Path, error) {
 	case strings.ContainsFunc(path, unicode.IsControl):
 		return profiles.Path{}, refuse(http.StatusNotFound, "the path holds a control character: nothing here has such a name")
 	}
-	p, err := profiles.ParsePath(path, rawQuery)
+	p, err := set.ParsePath(path, rawQuery)
 	if err != nil {
 		return p, refuse(http.StatusNotFound, "%v", err)
 	}

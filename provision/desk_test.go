@@ -66,6 +66,10 @@ func (f fakeSet) Server(model string, a netip.Addr) profiles.Server {
 	return profiles.Server{URL: "http://" + a.String() + "/" + model, Address: a}
 }
 
+func (f fakeSet) ParsePath(path, rawQuery string) (profiles.Path, error) {
+	return profiles.ParsePath(path, rawQuery)
+}
+
 func (f fakeSet) Render(r profiles.Request) (profiles.Document, error) { return f.render(r) }
 
 func testConfig(dir string) Config {

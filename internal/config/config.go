@@ -3,7 +3,7 @@
 // it becomes a diagnostic that points at its place.
 //
 // The blocks that say what phones are set to (locals, profile, model, phone,
-// phones) are handed on unread, in Config.Blocks; package profiles decodes them
+// phones, document) are handed on unread, in Config.Blocks; package profiles decodes them
 // with the functions of Config.Functions and adds to the same Report.
 package config
 
@@ -37,7 +37,7 @@ type Config struct {
 	DNS          *DNS
 	Admin        *Admin
 
-	// Blocks holds the locals, profile, model, phone and phones blocks in the
+	// Blocks holds the locals, profile, model, phone, phones and document blocks in the
 	// order of the files. Only their type and number of labels were checked.
 	Blocks hcl.Blocks
 

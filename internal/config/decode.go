@@ -26,6 +26,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "model", LabelNames: []string{"name"}},
 	{Type: "phone", LabelNames: []string{"mac"}},
 	{Type: "phones", LabelNames: []string{"name"}},
+	{Type: "document", LabelNames: []string{"path"}},
 }}
 
 // decoder turns blocks into the fields of a Config. It goes on after every
@@ -47,7 +48,7 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body) {
 		rep.Append(diags)
 		for _, block := range content.Blocks {
 			switch block.Type {
-			case "locals", "profile", "model", "phone", "phones":
+			case "locals", "profile", "model", "phone", "phones", "document":
 				cfg.Blocks = append(cfg.Blocks, block)
 			}
 			byType[block.Type] = append(byType[block.Type], block)

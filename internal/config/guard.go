@@ -33,6 +33,10 @@ func guard(src []byte, name string) hcl.Diagnostics {
 	}
 	// What is wrong with a token is for the parser to say.
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	return guardTokens(tokens)
+}
+
+func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 	var depth depthMeter
 	for _, token := range tokens {
 		if token.Type == hclsyntax.TokenNumberLit && hugeNumber(token.Bytes) {

@@ -26,6 +26,7 @@ func Load(path string, opt Options) (*Config, *Report) {
 		cfg.Dir = filepath.Dir(path)
 	}
 	cfg.sources = newSources(cfg.Dir, opt.Credentials)
+	rep.sources = cfg.sources
 
 	var bodies []*hclsyntax.Body
 	for _, name := range names {

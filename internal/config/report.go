@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type Report struct {
 	unparsed bool
 	broken   map[line]bool
 	silences []*silence
+	sources  *sources // whose documents diagnostics may point into
 }
 
 // line is a line of a file.
@@ -144,7 +146,11 @@ func (r *Report) Write(w io.Writer, color bool, width int) error {
 			shown[i] = &named
 		}
 	}
-	err := hcl.NewDiagnosticTextWriter(w, r.files, uint(max(width, 0)), color).WriteDiagnostics(shown)
+	files := maps.Clone(r.files)
+	if r.sources != nil {
+		r.sources.addDocuments(files)
+	}
+	err := hcl.NewDiagnosticTextWriter(w, files, uint(max(width, 0)), color).WriteDiagnostics(shown)
 	if err != nil {
 		return fmt.Errorf("writing diagnostics: %w", err)
 	}

@@ -27,6 +27,8 @@ type sources struct {
 	files   map[string]content
 	secrets map[string]content
 	tables  tables
+	// documents holds the files of document blocks.
+	documents map[string]*documentSource
 }
 
 type content struct {
@@ -35,7 +37,10 @@ type content struct {
 }
 
 func newSources(dir, credentials string) *sources {
-	return &sources{dir: dir, credentials: credentials, files: make(map[string]content), secrets: make(map[string]content)}
+	return &sources{
+		dir: dir, credentials: credentials, files: make(map[string]content), secrets: make(map[string]content),
+		documents: make(map[string]*documentSource),
+	}
 }
 
 // callError is a failed function call as the Report shows it.
@@ -56,23 +61,41 @@ func (s *sources) file(name string) (string, error) {
 }
 
 func (s *sources) readFile(name string) (string, error) {
+	b, err := s.read("file()", name)
+	if err != nil {
+		return "", err
+	}
+	if err := checkUTF8(filepath.Join(s.dir, name), b); err != nil {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// read reads any file inside the configuration's folder, for who.
+func (s *sources) read(who, name string) ([]byte, error) {
 	path := filepath.Join(s.dir, name)
 	b, err := readInside(s.dir, name, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &callError{"Missing file", fmt.Sprintf("There is no file %s. "+
-			"file() looks in the folder of the configuration; check the name, or put the file there.", path)}
+		return nil, &callError{"Missing file", fmt.Sprintf("There is no file %s. "+
+			"%s looks in the folder of the configuration; check the name, or put the file there.", path, who)}
 	case err != nil:
-		return "", &callError{"Unreadable file", fmt.Sprintf("Reading %s: %v. "+
-			"file() reads files inside the folder of the configuration, %s, and nothing else.", path, reason(err), s.dir)}
+		return nil, &callError{"Unreadable file", fmt.Sprintf("Reading %s: %v. "+
+			"%s reads files inside the folder of the configuration, %s, and nothing else.", path, reason(err), who, s.dir)}
+	}
+	return b, nil
+}
+
+func checkUTF8(path string, b []byte) error {
+	switch {
 	case strings.HasPrefix(string(b), "\xff\xfe") || strings.HasPrefix(string(b), "\xfe\xff"):
-		return "", &callError{"File is not UTF-8", path + " is UTF-16 text. Save it as UTF-8; " +
+		return &callError{"File is not UTF-8", path + " is UTF-16 text. Save it as UTF-8; " +
 			`spreadsheets call that "CSV UTF-8".`}
 	case !utf8.Valid(b):
-		return "", &callError{"File is not UTF-8", fmt.Sprintf("%s is no UTF-8 text, first at byte %d. Save it as UTF-8; "+
+		return &callError{"File is not UTF-8", fmt.Sprintf("%s is no UTF-8 text, first at byte %d. Save it as UTF-8; "+
 			`spreadsheets call that "CSV UTF-8".`, path, firstInvalid(b)+1)}
 	}
-	return string(b), nil
+	return nil
 }
 
 func firstInvalid(b []byte) int {

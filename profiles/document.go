@@ -1,0 +1,390 @@
+package profiles
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"dialtone/internal/mac"
+)
+
+// pathFile is a document block that names a whole path: a document of ours
+// whose place it takes, or one that there was none of.
+type pathFile struct {
+	named
+	key pathKey
+	// what is in the path is about one phone, so that phone is in scope and the
+	// document guarded
+	own bool
+}
+
+// pathKey is what a path means, with model and name in lower case. "*" is any
+// model, anyMAC any phone.
+type pathKey struct {
+	kind   Kind
+	model  string
+	mac    mac.Addr
+	anyMAC bool
+	name   string
+}
+
+// The words of a path that stand for what the request says, and what stands for
+// them while ParsePath reads the path.
+const (
+	modelWord = "{model}"
+	someModel = "snomModelOfTheRequest"
+	someMAC   = "02D1A170E000" // locally administered, and no phone's
+)
+
+var documentPathSchema = schema(attributes("file", "template", "join"))
+
+// documents decodes the document blocks of the top level.
+func (l *loader) documents(blocks hcl.Blocks) {
+	for _, b := range blocks {
+		if b.Type != "document" {
+			continue
+		}
+		list, diags := appendNamed(nil, b, documentPathSchema)
+		l.problems.add(diags)
+		doc := list[0]
+		if doc.attrs["join"] == nil {
+			l.pathFile(doc)
+			continue
+		}
+		body := &body{name: fmt.Sprintf("document %q", doc.label), raw: b.Body, static: &block{files: []named{doc}}}
+		switch l.oneOf(doc.attrs, "join", "general", "phone") {
+		case "general":
+			l.refuseVariables(doc)
+			l.set.joinGeneral = append(l.set.joinGeneral, body)
+		case "phone":
+			l.set.joinPhone = append(l.set.joinPhone, body)
+			l.set.ownFiles = true
+		}
+	}
+}
+
+// refuseVariables reports where the attributes of a general document speak of
+// one phone.
+func (l *loader) refuseVariables(doc named) {
+	for _, name := range []string{"file", "template"} {
+		if a := doc.attrs[name]; a != nil {
+			for _, t := range a.Expr.Variables() {
+				if t.RootName() == "phone" {
+					l.fail(t.SourceRange(), "Phone in a general document", "Every phone may read this document, so it cannot ask which phone it is for. Put {mac} into its path, or join it to \"phone\".")
+				}
+			}
+		}
+	}
+}
+
+// literalMAC finds a MAC that is spelled out in a path.
+var literalMAC = regexp.MustCompile(`(?i)(^|[^0-9a-z])(000413[0-9a-f]{6}|00087b[0-9a-f]{6})([^0-9a-z]|$)`)
+
+func (l *loader) pathFile(doc named) {
+	label := strings.TrimLeft(doc.label, "/")
+	fail := func(detail string, args ...any) {
+		l.fail(doc.rng, "Invalid document path", detail, args...)
+	}
+	plain := strings.NewReplacer(macWord, someMAC, "{MAC}", someMAC, modelWord, someModel).Replace(label)
+	switch {
+	case checkFileName(plain) != nil || len(plain) > 200:
+		fail("%q is no path of a document: a path has ASCII letters, digits, dots, dashes, underscores, slashes, and at most {mac} and {model}.", doc.label)
+		return
+	case strings.Count(plain, someMAC) > 1 || strings.Count(plain, someModel) > 1:
+		fail("%q has {mac} or {model} more than once.", doc.label)
+		return
+	case strings.EqualFold(label, "settings.php"):
+		fail("settings.php is asked for with ?mac=MAC, and gives what {mac}.xml does: write document \"{mac}.xml\".")
+		return
+	}
+	p, err := ParsePath(plain, "")
+	if err != nil {
+		p = Path{Kind: Extra}
+	}
+	f := &pathFile{named: doc, key: pathKey{kind: p.Kind, mac: p.MAC, model: strings.ToLower(p.Model)}}
+	switch p.Kind {
+	case Firmware, File:
+		fail("Files below /firmware/ and /files/ are those of files_dir: put the file there.")
+		return
+	case Extra:
+		if strings.Contains(plain, someModel) {
+			fail("%q has {model} where no model stands: it goes first, as in {model}/name.xml or {model}.htm.", doc.label)
+			return
+		}
+		p.Name = strings.ReplaceAll(plain, someMAC, macWord)
+		if p.Name == plain {
+			if m := literalMAC.FindStringSubmatchIndex(plain); m != nil {
+				f.key.mac, _ = mac.Parse(plain[m[4]:m[5]]) // it is one: the pattern says so
+				p.Name = plain[:m[4]] + macWord + plain[m[5]:]
+			}
+		}
+		f.key.name = strings.ToLower(p.Name)
+		f.key.anyMAC = strings.Contains(plain, someMAC)
+		l.set.addExtra(p.Name)
+	default:
+		f.key.name = strings.ToLower(p.Name)
+		f.key.anyMAC = p.MAC.Hex() == someMAC
+		if p.Model == someModel {
+			f.key.model = "*"
+		}
+	}
+	if f.key.anyMAC {
+		f.key.mac = mac.Addr{}
+	}
+	f.own = f.key.anyMAC || !f.key.mac.IsZero()
+	if !f.own {
+		l.refuseVariables(doc)
+	}
+	if first, ok := l.set.pathFiles[f.key]; ok {
+		l.fail(doc.rng, "Duplicate document", "There is a document of this path already, at %s.", at(first.rng))
+		return
+	}
+	l.set.pathFiles[f.key] = f
+	l.set.pathOrder = append(l.set.pathOrder, f)
+}
+
+// extraPath is a path of the configuration that is none of ours: before and
+// after its MAC, where it has one. All in lower case but name.
+type extraPath struct {
+	name          string
+	before, after string
+	hasMAC        bool
+}
+
+func (s *Set) addExtra(name string) {
+	for _, x := range s.extras {
+		if strings.EqualFold(x.name, name) {
+			return
+		}
+	}
+	x := extraPath{name: name}
+	x.before, x.after, x.hasMAC = strings.Cut(strings.ToLower(name), macWord)
+	s.extras = append(s.extras, x)
+}
+
+// ParsePath reads the path of a request, as the function of that name does, with
+// the paths that the configuration adds.
+func (s *Set) ParsePath(path, rawQuery string) (Path, error) {
+	if len(s.extras) > 0 {
+		name := strings.ToLower(strings.TrimLeft(path, "/"))
+		for _, x := range s.extras {
+			if p, ok := x.parse(name); ok {
+				return p, nil
+			}
+		}
+	}
+	return ParsePath(path, rawQuery)
+}
+
+func (x extraPath) parse(name string) (Path, bool) {
+	p := Path{Kind: Extra, Name: x.name}
+	if !x.hasMAC {
+		return p, name == x.before
+	}
+	rest, ok := strings.CutPrefix(name, x.before)
+	if !ok {
+		return p, false
+	}
+	if rest, ok = strings.CutSuffix(rest, x.after); !ok {
+		return p, false
+	}
+	m, err := mac.Parse(rest)
+	p.MAC = m
+	return p, err == nil
+}
+
+// findPathFile finds the document block that names the path, the most exact
+// one; p.Model is in any case.
+func (s *Set) findPathFile(p Path) (*pathFile, bool) {
+	if len(s.pathFiles) == 0 {
+		return nil, false
+	}
+	key := pathKey{kind: p.Kind, model: strings.ToLower(p.Model), mac: p.MAC, name: strings.ToLower(p.Name)}
+	models := []string{key.model}
+	if key.model != "" {
+		models = append(models, "*")
+	}
+	for _, model := range models {
+		key.model, key.mac, key.anyMAC = model, p.MAC, false
+		if f, ok := s.pathFiles[key]; ok {
+			return f, true
+		}
+		if p.MAC.IsZero() {
+			continue
+		}
+		key.mac, key.anyMAC = mac.Addr{}, true
+		if f, ok := s.pathFiles[key]; ok {
+			return f, true
+		}
+	}
+	return nil, false
+}
+
+// evaluatePathFile gives the document for a phone, nil for none, and a model, the
+// zero one where it is not known.
+func (s *Set) evaluatePathFile(f *pathFile, p *phone, m Model, server Server) (adminFile, bool, hcl.Diagnostics) {
+	vars := map[string]cty.Value{"model": cty.StringVal(m.Name), "phone": unknownPhone()} // refused where there is none
+	if m.Name == "" {
+		vars["model"] = cty.UnknownVal(cty.String)
+	}
+	if p != nil {
+		vars["phone"] = p.object
+		if p.Model == "" {
+			vars["phone"] = s.learned(p, m.Name)
+		}
+	}
+	e := s.evaluator(s.context(server, vars), p, m, server)
+	e.general, e.layer, e.word = !f.own, fmt.Sprintf("document %q", f.label), "document"
+	parts, ok := e.fileParts(f.named)
+	return adminFile{name: f.label, parts: parts, source: e.source(f.rng)}, ok, e.diags
+}
+
+// checkPathFiles tries every document of the top level.
+func (l *loader) checkPathFiles() {
+	for _, f := range l.set.pathOrder {
+		fixed, _ := l.set.Model(strings.TrimPrefix(f.key.model, "*"))
+		if !f.own {
+			file, ok, diags := l.set.evaluatePathFile(f, nil, fixed, l.server)
+			l.add(diags)
+			if ok {
+				l.checkFile(file, "")
+			}
+			continue
+		}
+		if !f.key.anyMAC && l.set.byMAC[f.key.mac] == nil {
+			l.fail(f.rng, "Document of an unknown phone", "%s is not in the configuration: add a block such as phone %q { name = \"…\" }.", f.key.mac, f.key.mac.Hex())
+		}
+		for _, p := range l.set.phones {
+			if !f.key.anyMAC && p.MAC != f.key.mac || fixed.Name != "" && p.Model != "" && p.Model != fixed.Name {
+				continue
+			}
+			m := fixed
+			if p.Model != "" {
+				m, _ = l.set.Model(p.Model)
+			}
+			file, ok, diags := l.set.evaluatePathFile(f, p, m, l.server)
+			l.add(diags)
+			if ok {
+				l.checkFile(file, p.where)
+			}
+		}
+	}
+}
+
+// Names of documents in a layer that take the place of ours.
+var layerNames = map[Kind]string{
+	General: "general.xml", GUILanguages: "gui-lang.xml", WebLanguages: "web-lang.xml", FirmwareStatus: "firmware.xml",
+	Own: macWord + ".xml",
+}
+
+// layerName is what a document of that path is called in a layer, "" where a
+// layer has no say in it.
+func (p Path) layerName() string {
+	switch p.Kind {
+	case ModelFile, PhoneFile:
+		return p.Name
+	case GUIPhrases:
+		return "gui_lang_" + p.Name + ".xml"
+	case WebPhrases:
+		return "web_lang_" + p.Name + ".xml"
+	}
+	return layerNames[p.Kind]
+}
+
+// checkLayerFile reports what cannot be the name of a document in a layer.
+func checkLayerFile(name string, general bool) error {
+	if !general && strings.EqualFold(name, layerNames[Own]) {
+		return nil
+	}
+	if err := checkFileName(name); err != nil {
+		return err
+	}
+	folder := someModel + "/"
+	if !general {
+		folder += someMAC + "/"
+	}
+	p, err := ParsePath(folder+name, "")
+	if err != nil || general != p.MAC.IsZero() || !strings.EqualFold(p.layerName(), name) {
+		return fmt.Errorf("%q cannot be the name of a document in a layer: it is one of another kind", name)
+	}
+	return nil
+}
+
+// findFile finds the document of that path in a layer.
+func (l layer) findFile(p Path) (adminFile, bool) {
+	name := p.layerName()
+	for _, f := range l.files {
+		if name != "" && strings.EqualFold(f.name, name) {
+			return f, true
+		}
+	}
+	return adminFile{}, false
+}
+
+// joined lists the names of l's documents that no other document links.
+func (l layer) joined() []string {
+	var names []string
+	for _, f := range l.files {
+		switch p, _ := ParsePath(someModel+"/"+f.name, ""); {
+		case p.Kind == ModelFile && !strings.EqualFold(f.name, layerNames[Own]):
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// adminFile finds the admin's own document that a key describes, if there is one.
+func (s *Set) adminFile(k documentKey, m Model) (file adminFile, ok bool, err error) {
+	var diags hcl.Diagnostics
+	f, named := s.findPathFile(k.path)
+	switch {
+	case named:
+		p := s.byMAC[k.path.MAC]
+		if f.own && p == nil {
+			return file, false, notConfigured(k.path.MAC)
+		}
+		file, ok, diags = s.evaluatePathFile(f, p, m, k.server)
+	case k.path.layerName() == "":
+	case k.path.Kind == Own || k.path.Kind == PhoneFile:
+		if s.ownFiles {
+			var own layer
+			own, diags = s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+			file, ok = own.findFile(k.path)
+		}
+	default:
+		general, err := s.generalLayer(m, k.server)
+		if err != nil {
+			return file, false, err
+		}
+		file, ok = general.findFile(k.path)
+	}
+	switch {
+	case diags.HasErrors():
+		return file, false, notFound("the document cannot be made: %v", diags)
+	case !ok && (k.path.Kind == ModelFile || k.path.Kind == PhoneFile || k.path.Kind == Extra):
+		return file, false, notFound("nothing is at %s: no document block of the configuration is for it", k.path)
+	}
+	return file, ok, nil
+}
+
+// adminDocument makes that document.
+func (s *Set) adminDocument(k documentKey, m Model) (Document, bool, error) {
+	file, ok, err := s.adminFile(k, m)
+	if !ok || err != nil {
+		return Document{}, false, err
+	}
+	d := Document{Path: k.path, Own: k.path.MAC}
+	d.Body, d.Secrets = file.bytes(k.reveal)
+	d.ContentType = contentType(d.Body)
+	if checkLayerFile(file.name, k.path.MAC.IsZero()) == nil && strings.EqualFold(file.name, k.path.Name) {
+		d.Path.Name = file.name // in the admin's spelling
+	}
+	return d, true, nil
+}
+
+func notConfigured(m mac.Addr) error {
+	return notFound("%s is not in the configuration: add a block such as phone %q { name = \"…\" }, and reload", m, m.Hex())
+}
