@@ -2,7 +2,9 @@ package profiles
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
+	"slices"
 	"strings"
 
 	"dialtone/internal/mac"
@@ -39,6 +41,12 @@ var kindNames = map[Kind]string{
 
 // String names a kind, as the register keeps it.
 func (k Kind) String() string { return kindNames[k] }
+
+// Kinds gives the kinds of documents, in the order in which a phone that asks for
+// them obeys them.
+func Kinds() iter.Seq[Kind] {
+	return slices.Values([]Kind{ModelContainer, PhoneContainer, MACContainer, General, GUILanguages, WebLanguages, Own, FirmwareStatus})
+}
 
 // Path is a request path that was understood.
 type Path struct {

@@ -8,6 +8,7 @@
 package profiles
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -521,4 +522,19 @@ func (s *Set) Phones() []Phone {
 		phones[i] = p.Phone
 	}
 	return phones
+}
+
+// ModelsInUse names the models that the configuration has a block or a phone of,
+// sorted.
+func (s *Set) ModelsInUse() []string {
+	used := map[string]bool{}
+	for _, b := range s.models {
+		used[b.Name] = true
+	}
+	for _, p := range s.phones {
+		if model := cmp.Or(p.Model, ModelHint(p.MAC)); model != "" {
+			used[model] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(used))
 }

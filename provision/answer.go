@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -34,6 +35,22 @@ type Answer struct {
 
 	document profiles.Document // zero for a file
 }
+
+// Kind says which document it is; zero for a file.
+func (a *Answer) Kind() profiles.Kind { return a.document.Path.Kind }
+
+// Revision tells apart what was served: it is the entity tag, and how many
+// secrets are in it. What was open before may be a secret now, in the same text.
+func (a *Answer) Revision() string {
+	if n := len(a.document.Secrets); n > 0 {
+		return a.ETag + "+" + strconv.Itoa(n)
+	}
+	return a.ETag
+}
+
+// Seal gives the document with each secret replaced by what seal makes of it; nil
+// for a file.
+func (a *Answer) Seal(seal func(secret string) string) []byte { return a.document.Seal(seal) }
 
 // Refusal is the error of [Desk.Open]. Reason is one line for the wire: it says
 // what to do, and holds neither a secret nor a path of this machine.

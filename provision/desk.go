@@ -185,6 +185,7 @@ type Preview struct {
 	Model   string     // which the phone would turn out to be, where the configuration does not say
 	Version string     // of its firmware, as its User-Agent would say; "" for none
 	Local   netip.Addr // the address that it would reach
+	URL     string     // of the setting server in links; "" for the appliance's own at Local
 	Reveal  bool       // show secrets instead of masking them
 }
 
@@ -208,7 +209,6 @@ func (d *Desk) Explain(v Preview) ([]profiles.Explained, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Server = set.Server(q.Model, v.Local.Unmap())
 	q.HasFile = d.files.has
 	list, err := set.Explain(q)
 	if err != nil {
@@ -230,10 +230,15 @@ func preview(set documents, v Preview) (profiles.Request, error) {
 	if who.IsZero() {
 		who = p.MAC
 	}
-	return profiles.Request{
+	q := profiles.Request{
 		Path: p, MAC: who, Model: firstOf(p.Model, v.Model, configuredModel(set, who)),
 		Version: v.Version, Reveal: v.Reveal,
-	}, nil
+	}
+	q.Server = set.Server(q.Model, v.Local.Unmap())
+	if v.URL != "" {
+		q.Server.URL = strings.TrimSuffix(v.URL, "/")
+	}
+	return q, nil
 }
 
 // parse checks the bounds that hold for any path before it is understood.
@@ -275,7 +280,9 @@ func (d *Desk) answer(set documents, q profiles.Request, local netip.Addr) (a *A
 }
 
 func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Answer, mac.Addr, error) {
-	q.Server = set.Server(q.Model, local)
+	if q.Server.URL == "" {
+		q.Server = set.Server(q.Model, local)
+	}
 	q.HasFile = d.files.has
 	doc, err := set.Render(q)
 	if missing, ok := errors.AsType[*profiles.NotFound](err); ok {

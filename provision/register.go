@@ -29,9 +29,7 @@ type Sighting struct {
 	Path       profiles.Path // zero where it was not understood
 	Status     int           // as in HTTP
 	Reason     string        // of a refusal
-	Revision   string        // the entity tag of what was served, "" for a refusal
-	// Document is what was served, with its secrets; zero for a file and a refusal.
-	Document profiles.Document
+	Answer     *Answer       // what was served, nil for a refusal; its Content is taken
 }
 
 // tell tells the register of a request.
@@ -49,7 +47,7 @@ func (d *Desk) tell(r Request, e event, a *Answer, err error) {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		s.Status, s.Reason = refusal.Status, refusal.Reason
 	} else {
-		s.Revision, s.Document = a.ETag, a.document
+		s.Answer = a
 	}
 	if !s.MAC.IsZero() {
 		_, s.Configured = d.set().Phone(s.MAC)

@@ -80,6 +80,8 @@ func (a *appliance) controlHandler() http.Handler {
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, a.reload())
 	})
+	mux.HandleFunc("GET /v1/phones", a.getPhones)
+	mux.HandleFunc("GET /v1/phones/{mac}", a.getPhone)
 	mux.HandleFunc("GET /v1/leases", a.getLeases)
 	mux.HandleFunc("POST /v1/leases", a.postLeases)
 	mux.HandleFunc("DELETE /v1/leases/{address}", a.deleteLease)

@@ -21,6 +21,8 @@ type commandLine struct {
 	Check    checkCmd    `cmd:"" help:"Report every error and warning of a configuration."`
 	Fmt      fmtCmd      `cmd:"" help:"Rewrite configuration files in the usual layout."`
 	Render   renderCmd   `cmd:"" help:"Print the bytes that a phone would be served."`
+	Diff     diffCmd     `cmd:"" help:"Say what would change on a phone, against what it last got."`
+	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
 	Leases   leasesCmd   `cmd:"" help:"List the leases; move them from and to other DHCP servers."`
 	Import   importCmd   `cmd:"" help:"Turn the configuration of another DHCP server into ours."`

@@ -20,13 +20,21 @@ type renderCmd struct {
 	Explain bool `help:"Say of each value where it comes from and what it overrode, instead of printing documents."`
 	JSON    bool `name:"json" help:"With --explain: print that as JSON."`
 
+	All   string `placeholder:"DIR" help:"Write everything that all phones ask for as plain files into DIR, for any web or TFTP server."`
+	Files string `default:"link" enum:"link,copy,none" help:"With --all: ${enum} the files of files_dir."`
+	URL   string `name:"url" placeholder:"URL" help:"Setting server that links name, where it is not this appliance (http://files.office.example)."`
+
 	FirmwareVersion string `placeholder:"VERSION" help:"Firmware that the phone runs, as its User-Agent would say: before 7 it is given plain text, and one that runs its target is given none."`
 
-	Who  string `arg:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
+	Who  string `arg:"" optional:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
 	Path string `arg:"" optional:"" help:"What it asks for (/snomD785.htm); left out: every document that it gets."`
 }
 
 func (c *renderCmd) Run(a *app) error {
+	if (c.All == "") == (c.Who == "") || c.All != "" && (c.Explain || c.JSON) {
+		fmt.Fprintln(a.Stderr, "dialtone: render takes a MAC or a model, or --all DIR.\nTry dialtone render --help.")
+		return exitError{exitUsage}
+	}
 	passwords := statePasswords
 	if !c.Reveal {
 		passwords = nil
@@ -41,17 +49,20 @@ func (c *renderCmd) Run(a *app) error {
 		}
 		return exitError{exitWrong}
 	}
-	who, model, err := c.who(cfg.Set)
-	if err != nil {
-		return err
-	}
-	local, err := c.local(a, cfg)
+	local, err := reachedBy(a, cfg, c.Server)
 	if err != nil {
 		return err
 	}
 	desk := newDesk(func() *configuration { return &cfg }, nil, nil, a.Log)
-	view := provision.Preview{Who: who, Model: model, Version: c.FirmwareVersion, Local: local, Reveal: c.Reveal}
-	view.Path = c.Path
+	view := provision.Preview{Version: c.FirmwareVersion, Local: local, URL: c.URL, Reveal: c.Reveal}
+	if c.All != "" {
+		return c.renderAll(a, cfg, desk, view)
+	}
+	who, model, err := c.who(cfg.Set)
+	if err != nil {
+		return err
+	}
+	view.Who, view.Model, view.Path = who, model, c.Path
 	switch {
 	case c.Explain:
 		return c.explain(a.Stdout, desk, view)
@@ -98,9 +109,11 @@ func (c *renderCmd) who(set *profiles.Set) (mac.Addr, string, error) {
 	return m, model, nil
 }
 
-func (c *renderCmd) local(a *app, cfg configuration) (netip.Addr, error) {
-	if c.Server != "" {
-		local, err := netip.ParseAddr(c.Server)
+// reachedBy gives the address by which phones reach the appliance: the one that
+// --server names, or what can be found out.
+func reachedBy(a *app, cfg configuration, server string) (netip.Addr, error) {
+	if server != "" {
+		local, err := netip.ParseAddr(server)
 		if err != nil {
 			return netip.Addr{}, fmt.Errorf("reading --server: %w", err)
 		}

@@ -127,13 +127,9 @@ func (s sightings) Seen(v provision.Sighting) {
 	if v.Path.Kind != 0 && v.Path.Kind != profiles.File {
 		out.Kind, out.Path = v.Path.Kind.String(), v.Path.String()
 	}
-	if v.Document.Body != nil {
-		out.Revision = v.Revision
-		if n := len(v.Document.Secrets); n > 0 {
-			// What was open before may be a secret now, in the same document.
-			out.Revision += fmt.Sprintf("+%d", n)
-		}
-		out.Content = func() []byte { return v.Document.Seal(s.seal) }
+	if v.Answer != nil && v.Answer.Kind() != 0 {
+		out.Revision = v.Answer.Revision()
+		out.Content = func() []byte { return v.Answer.Seal(s.seal) }
 	}
 	s.register.Seen(out)
 }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"dialtone/internal/mac"
+	"dialtone/internal/register"
+	"dialtone/profiles"
+	"dialtone/provision"
+)
+
+// phonesCmd lists the phones of the configuration and those that were seen.
+type phonesCmd struct {
+	configFlag
+	JSON bool `name:"json" help:"Print the phones as JSON."`
+}
+
+// What a phone is, in the order in which somebody should look at it.
+const (
+	stateRefused  = "refused"        // its last request for its own file, and why
+	stateUnknown  = "not configured" // it was seen, and nothing is said of it
+	stateNever    = "never seen"
+	stateOutdated = "to change" // what it got is not what it would get now; dialtone diff says what
+	stateCurrent  = "up to date"
+)
+
+// listedPhone is one line.
+type listedPhone struct {
+	MAC       mac.Addr   `json:"mac"`
+	Name      string     `json:"name,omitempty"`
+	Model     string     `json:"model,omitempty"`
+	Version   string     `json:"version,omitempty"`
+	Firmware  string     `json:"firmware,omitempty"` // that it should run
+	Address   netip.Addr `json:"address,omitzero"`
+	FirstSeen time.Time  `json:"first_seen,omitzero"`
+	LastSeen  time.Time  `json:"last_seen,omitzero"`
+	State     string     `json:"state"`
+	Reason    string     `json:"reason,omitempty"`
+	Refused   uint64     `json:"refused,omitempty"`
+	Misses    uint64     `json:"misses,omitempty"`
+	// Documents are the last requests, by kind.
+	Documents map[string]register.Document `json:"documents,omitempty"`
+}
+
+func (c *phonesCmd) Run(a *app) error {
+	cfg, desk, err := openSealed(a, c.Config)
+	if err != nil {
+		return err
+	}
+	known, err := seenPhones(cfg.Appliance.StateDir, a.Log)
+	if err != nil {
+		return err
+	}
+	list := listPhones(cfg.Set, desk, known)
+	if c.JSON {
+		out := json.NewEncoder(a.Stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(list)
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MAC\tNAME\tMODEL\tVERSION\tADDRESS\tLAST SEEN\tSTATE")
+	for _, p := range list {
+		address, state := "-", p.State
+		if p.Address.IsValid() {
+			address = p.Address.String()
+		}
+		if p.Reason != "" {
+			state += ": " + cell(p.Reason)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.MAC, cell(p.Name), cell(p.Model), cell(p.Version), address, ago(p.LastSeen), state)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.Stdout, "%s.\n", count(len(list), "phone"))
+	return nil
+}
+
+// listPhones gives the phones of the configuration in its order, then the others.
+func listPhones(set *profiles.Set, desk *provision.Desk, known []register.Phone) []listedPhone {
+	list := []listedPhone{}
+	for _, p := range set.Phones() {
+		l := listedPhone{MAC: p.MAC, Name: p.Name, Model: p.Model, Firmware: p.Firmware, State: stateNever}
+		i, ok := slices.BinarySearchFunc(known, p.MAC, func(k register.Phone, m mac.Addr) int { return slices.Compare(k.MAC[:], m[:]) })
+		if ok {
+			l.add(known[i])
+			l.State, l.Reason = stateOf(desk, known[i])
+		}
+		list = append(list, l)
+	}
+	for _, k := range known {
+		if _, configured := set.Phone(k.MAC); !configured {
+			l := listedPhone{MAC: k.MAC, State: stateUnknown}
+			l.add(k)
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+func (l *listedPhone) add(k register.Phone) {
+	l.Model = cmp.Or(l.Model, k.Model)
+	l.Version, l.Address, l.FirstSeen, l.LastSeen = k.Version, k.Address, k.FirstSeen, k.LastSeen
+	l.Refused, l.Misses, l.Documents = k.Refused, k.Misses, k.Documents
+}
+
+// stateOf says how a configured phone is that was seen.
+func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
+	if own := k.Documents[profiles.Own.String()]; own.Status != 0 && own.Status != 200 {
+		return stateRefused, own.Reason
+	}
+	view := asSeen(k)
+	for kind := range profiles.Kinds() {
+		d, asked := k.Documents[kind.String()]
+		if !asked {
+			continue
+		}
+		view.Path = d.Path
+		now := ""
+		answer, err := desk.Render(view)
+		if err == nil {
+			now = answer.Revision()
+		} else if refusal, ok := errors.AsType[*provision.Refusal](err); ok && refusal.Status != 404 {
+			continue // it cannot be told
+		}
+		if now != d.Revision {
+			return stateOutdated, ""
+		}
+	}
+	return stateCurrent, ""
+}

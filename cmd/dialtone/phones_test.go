@@ -1,0 +1,375 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"dialtone/httpd"
+	"dialtone/internal/mac"
+	"dialtone/internal/phonesim"
+	"dialtone/internal/register"
+	"dialtone/internal/state"
+)
+
+const phonesOffice = `appliance {
+  interface = "nowhere0"
+  state_dir = %q
+  files_dir = %q
+}
+provisioning {
+  secrets   = "anyone"
+  http_port = %d
+}
+profile "base" {
+  default = true
+  settings {
+    language      = "Deutsch"
+    update_policy = "auto_update"
+  }
+  languages { gui = { "Deutsch" = "languages/gui_lang_DE.xml" } }
+  phonebook {
+    contact "Reception" { number = "100" }
+  }
+  dialplan {
+    template "0." { timeout = 0 }
+  }
+}
+model "snomD785" { firmware = "10.1.215.13" }
+phone "00:04:13:92:2D:24" {
+  name  = "anna"
+  model = "snomD785"
+  settings {
+    language  = "English"
+    http_pass = password("web/anna")
+  }
+  identity "1" {
+    user     = "101"
+    password = "hush-hush"
+  }
+  key "3" {
+    type  = "speed"
+    value = sensitive("0815")
+  }
+  phonebook {
+    contact "Boiler room" { number = "170" }
+  }
+}
+phone "000413000009" {
+  name  = "old"
+  model = "snom360"
+}
+`
+
+const annaMAC = "000413922D24"
+
+// phonesSite serves an office over HTTP, and keeps its register.
+type phonesSite struct {
+	config, state string
+	url           string
+	app           *appliance
+}
+
+func newPhonesSite(t *testing.T) *phonesSite {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := &phonesSite{config: filepath.Join(dir, "dialtone.hcl"), state: filepath.Join(dir, "state"), url: "http://" + l.Addr().String()}
+	files := filepath.Join(dir, "files")
+	for name, text := range map[string]string{"languages/gui_lang_DE.xml": "<phrases/>", "firmware/snomD785-10.1.215.13-SIP-r.bin": strings.Repeat("x", 1000)} {
+		name = filepath.Join(files, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, name, text)
+	}
+	writeFile(t, s.config, fmt.Sprintf(phonesOffice, s.state, files, l.Addr().(*net.TCPAddr).Port))
+	cfg, err := load(s.config, statePasswords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Report.HasErrors() {
+		_ = writeReport(os.Stderr, cfg.Report)
+		t.Fatal("the configuration has errors")
+	}
+	log := slog.New(slog.DiscardHandler)
+	s.app = &appliance{path: s.config}
+	s.app.current.Store(&cfg)
+	if _, err := s.app.openLeases(s.state); err != nil {
+		t.Fatal(err)
+	}
+	if s.app.seen, err = register.Open(s.app.db, log); err != nil {
+		t.Fatal(err)
+	}
+	server := &httpd.Server{Desk: newDesk(s.app.current.Load, nil, sightings{s.app.seen, cfg.Seal}, log), Log: log}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(ctx, l)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+		_ = s.app.Close()
+	})
+	return s
+}
+
+// boot lets a phone fetch all that a setting server has for it.
+func boot(t *testing.T, url, model, m string) *phonesim.State {
+	t.Helper()
+	addr, err := mac.Parse(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := phonesim.New(phonesim.Config{MAC: addr, Model: model, Server: url + "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.Boot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Works(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// edit replaces text of the configuration, on the disk alone.
+func (s *phonesSite) edit(t *testing.T, old, text string) {
+	t.Helper()
+	b, err := os.ReadFile(s.config)
+	if err != nil || !bytes.Contains(b, []byte(old)) {
+		t.Fatalf("the configuration has no %q (%v)", old, err)
+	}
+	writeFile(t, s.config, strings.Replace(string(b), old, text, 1))
+}
+
+// stop ends the service, as far as the commands can see.
+func (s *phonesSite) stop(t *testing.T) {
+	t.Helper()
+	if err := s.app.seen.Run(canceled(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.app.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+// control answers on the admin socket.
+func (s *phonesSite) control(t *testing.T) (end func()) {
+	t.Helper()
+	l, err := listenControl(filepath.Join(s.state, controlSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(s.app.controlHandler())
+	server.Listener = l
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Close
+}
+
+var seenTimes = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+// TestDiff boots a phone, changes the configuration on the disk, and asks what
+// that will do: while the service runs, and when it has stopped.
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	s := newPhonesSite(t)
+	diff := func(args ...string) (int, string) {
+		t.Helper()
+		status, stdout, stderr := command(s.config, append([]string{"diff", annaMAC}, args...)...)
+		for _, secret := range []string{"hush", "0815", "sealed:"} {
+			if strings.Contains(stdout+stderr, secret) {
+				t.Errorf("%s is shown:\n%s%s", secret, stdout, stderr)
+			}
+		}
+		return status, seenTimes.ReplaceAllString(stdout, "TIME") + stderr
+	}
+	endControl := s.control(t)
+	if status, out := diff("--json", "--server", "127.0.0.1"); status != 1 || !strings.Contains(out, `"name": "user_pass"`) {
+		t.Errorf("of a phone that was never seen: exit status %d\n%s", status, out)
+	}
+	boot(t, s.url, "snomD785", annaMAC)
+	if status, out := diff(); status != 0 || out != "" {
+		t.Errorf("nothing has changed: exit status %d\n%s", status, out)
+	}
+
+	s.edit(t, `"hush-hush"`, `"hush-hush-hush"`)
+	s.edit(t, `language      = "Deutsch"`, `timezone = "GER+1"`)
+	s.edit(t, `language  = "English"`, `language  = { value = "Deutsch", perm = "!" }`)
+	s.edit(t, `key "3"`, `key "4"`)
+	s.edit(t, `contact "Boiler room" { number = "170" }`, `contact "Attic" { number = "171" }`)
+	s.edit(t, `timeout = 0`, `timeout = 5`)
+	s.edit(t, `gui = { "Deutsch"`, `gui = { "Dansk"`)
+	s.edit(t, `firmware = "10.1.215.13"`, `firmware = "10.1.226.16"`)
+	const want = `--- 00:04:13:92:2d:24 as it was served until TIME
++++ 00:04:13:92:2d:24 as it is configured
+-language = English
++language = Deutsch [!]
++timezone = GER+1
+-user_pass 1 = ********
++user_pass 1 = ******** (another)
+-key 3 = ********
++key 4 = ********
++contact Attic = 171 (sip) none active
+-contact Boiler room = 170 (sip) none active
+-template 0. = timeout="0" user="" rewrite=""
++template 0. = timeout="5" user="" rewrite=""
++gui language Dansk = SITE/files/languages/gui_lang_DE.xml
+-gui language Deutsch = SITE/files/languages/gui_lang_DE.xml
+-firmware = SITE/firmware/snomD785-10.1.215.13-SIP-r.bin
+`
+	status, running := diff()
+	if d := cmp.Diff(want, strings.ReplaceAll(running, s.url, "SITE")); status != 1 || d != "" {
+		t.Errorf("exit status %d (-want +got)\n%s", status, d)
+	}
+	endControl()
+	s.stop(t)
+	if status, stopped := diff(); status != 1 || stopped != running {
+		t.Errorf("stopped, exit status %d (-running +stopped)\n%s", status, cmp.Diff(running, stopped))
+	}
+	db, err := os.ReadFile(filepath.Join(s.state, state.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(db, []byte("hush")) || !bytes.Contains(db, []byte("snomD785")) {
+		t.Error("the register holds a secret, or nothing")
+	}
+
+	for who, want := range map[string]string{
+		"0004139":      `dialtone: MAC address "0004139" has 7 hexadecimal digits, not 12` + "\n",
+		"000413FFFFFF": "dialtone: 00:04:13:ff:ff:ff is not in the configuration and was never seen\n",
+	} {
+		if status, out, errs := command(s.config, "diff", who); status != exitUsage || errs != want || out != "" {
+			t.Errorf("diff %s: exit status %d, %q, %q, want %q", who, status, out, errs, want)
+		}
+	}
+}
+
+func TestPhones(t *testing.T) {
+	t.Parallel()
+	s := newPhonesSite(t)
+	s.control(t)
+	boot(t, s.url, "snomD785", annaMAC)
+	// A phone of no configuration, which its User-Agent alone names.
+	p, err := phonesim.New(phonesim.Config{MAC: mac.Addr{0, 4, 0x13, 1, 2, 3}, Model: "snomD765", Server: s.url + "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Boot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	states := func() map[string]string {
+		t.Helper()
+		status, stdout, stderr := command(s.config, "phones", "--json")
+		var list []listedPhone
+		if err := json.Unmarshal([]byte(stdout), &list); err != nil || status != 0 {
+			t.Fatalf("exit status %d, %v\n%s", status, err, stderr)
+		}
+		states := map[string]string{}
+		for _, p := range list {
+			states[p.MAC.String()+" "+p.Name+" "+p.Model] = p.State
+		}
+		return states
+	}
+	want := map[string]string{
+		"00:04:13:92:2d:24 anna snomD785": stateCurrent,
+		"00:04:13:00:00:09 old snom360":   stateNever,
+		"00:04:13:01:02:03  snomD765":     stateUnknown,
+	}
+	if d := cmp.Diff(want, states()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	s.edit(t, `"hush-hush"`, `"hush-hush-hush"`)
+	want["00:04:13:92:2d:24 anna snomD785"] = stateOutdated
+	if d := cmp.Diff(want, states()); d != "" {
+		t.Errorf("after a change (-want +got)\n%s", d)
+	}
+	status, stdout, _ := command(s.config, "phones")
+	if line := regexp.MustCompile(`(?m)^00:04:13:92:2d:24  anna  snomD785  \S+ +127\.0\.0\.1  \S+ \S+  to change$`); status != 0 || !line.MatchString(stdout) {
+		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+}
+
+// TestRenderAll has a plain file server serve the tree: phones end up with the
+// same as from the appliance itself.
+func TestRenderAll(t *testing.T) {
+	t.Parallel()
+	s := newPhonesSite(t)
+	dir := filepath.Join(t.TempDir(), "tree")
+	plain := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer plain.Close()
+	for _, how := range []string{"link", "copy"} {
+		status, stdout, stderr := command(s.config, "render", "--all", dir, "--files", how, "--reveal", "--server", "127.0.0.1", "--url", plain.URL)
+		if status != 0 || stderr != "" {
+			t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)
+		}
+		for m, model := range map[string]string{annaMAC: "snomD785", "000413000009": "snom360"} {
+			shown := func(url string) string {
+				s := boot(t, url, model, m)
+				for i := range s.Requests { // the URLs in them differ in length
+					s.Requests[i].Bytes, s.Requests[i].SHA256 = 0, ""
+				}
+				b, err := json.MarshalIndent(s, "", "  ")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.ReplaceAll(string(b), url, "SITE")
+			}
+			if d := cmp.Diff(shown(s.url), shown(plain.URL)); d != "" {
+				t.Errorf("%s, files %s: (-appliance +tree)\n%s", m, how, d)
+			}
+		}
+		own, err := os.Stat(filepath.Join(dir, "snomD785", annaMAC+".xml"))
+		if err != nil || own.Mode().Perm() != 0o600 {
+			t.Errorf("a file with passwords has the mode %v, %v", own.Mode(), err)
+		}
+	}
+
+	// Masked, in the place of the one before.
+	if status, _, stderr := command(s.config, "render", "--all", dir, "--server", "192.0.2.1"); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, stderr)
+	}
+	body, err := os.ReadFile(filepath.Join(dir, "snomD785", annaMAC+".xml"))
+	if err != nil || !bytes.Contains(body, []byte("********")) || bytes.Contains(body, []byte("hush")) {
+		t.Errorf("without --reveal the file is\n%s%v", body, err)
+	}
+	// What somebody put there stays.
+	writeFile(t, filepath.Join(dir, "snomD785", "mine.xml"), "mine")
+	status, _, stderr := command(s.config, "render", "--all", dir, "--server", "192.0.2.1")
+	if status != exitWrong || !strings.Contains(stderr, "mine.xml is none of the files that this command made there") {
+		t.Errorf("exit status %d, %s", status, stderr)
+	}
+	status, _, stderr = command(s.config, "render", "--all", s.state, "--server", "192.0.2.1")
+	if status != exitWrong || !strings.Contains(stderr, "is not empty and was not made by this command") {
+		t.Errorf("exit status %d, %s", status, stderr)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), ".*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
+}
