@@ -56,3 +56,41 @@ func (e *evaluator) template(b named) {
 	}
 	e.out.templates = append(e.out.templates, t)
 }
+
+// impossible says why nobody can dial what a template matches, "" where somebody
+// can. Letters are dialled too: they stand for what is typed as text.
+func impossible(match string) string {
+	switch {
+	case strings.Trim(match, ",") == "":
+		return "it has no digit"
+	case strings.ContainsAny(match, " \t\r\n"):
+		return "there is no key for a blank"
+	}
+	return ""
+}
+
+// shadows reports whether every number that match b fits has a beginning that
+// match a fits, where a dials at once. In a match a full stop is one character,
+// an asterisk is one or more, and a comma is the second dial tone and no
+// character (Features/Dial_Plan/XML of the maker's wiki).
+func shadows(a, b string) bool {
+	a, b = strings.ReplaceAll(a, ",", ""), strings.ReplaceAll(b, ",", "")
+	// An asterisk is there with its first character, after which a dials.
+	first, _, endless := strings.Cut(a, "*")
+	if endless {
+		first += "."
+	}
+	if len(first) >= len(b) {
+		return false
+	}
+	for i := range len(first) {
+		switch {
+		case b[i] == '*':
+			// One character or more: what comes after the first one is open.
+			return first[i] == '.' && i == len(first)-1
+		case first[i] != '.' && first[i] != b[i]:
+			return false
+		}
+	}
+	return true
+}

@@ -275,6 +275,9 @@ func (e *evaluator) settingValue(s setting, v cty.Value, rng hcl.Range, may shap
 	t := v.Type()
 	switch {
 	case !v.IsKnown() || v.IsNull():
+		if !v.IsKnown() {
+			e.out.later = overLater(e.out.later, map[settingID]bool{s.id(): true})
+		}
 		e.scalar(v, s.value.secret, s.name, rng)
 	case may.object && (t.IsObjectType() || t.IsMapType()):
 		e.settingObject(s, v, rng, may)

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,6 +15,12 @@ type source struct {
 	layer string // "profile desk", "phone anna"
 	word  string // the block that wrote it: "settings", "identity 1", "ldap"
 	rng   hcl.Range
+}
+
+// bySetting reports whether a settings block wrote the value, and no word.
+func (s source) bySetting() bool {
+	rest, identity := strings.CutPrefix(s.word, "identity ")
+	return s.word == "settings" || identity && !strings.Contains(rest, " ")
 }
 
 // value is a text for a phone; a secret one is masked wherever it is shown.
@@ -87,11 +94,12 @@ type layer struct {
 	contacts  []contact
 	templates []template
 	gui, web  []language
-	everyone  *everyone // nil where not said
 
 	certificates []certificate
 	uploads      []upload
 	files        []adminFile
+	everyone     *everyone          // nil where not said
+	later        map[settingID]bool // settings whose values are not known before the phone says which model it is
 }
 
 // over lays l upon weaker layers: what l says wins, by setting and index, by
@@ -110,7 +118,17 @@ func (l layer) over(weaker layer) layer {
 		certificates: overBy(weaker.certificates, l.certificates, func(c certificate) string { return c.name }),
 		uploads:      overBy(weaker.uploads, l.uploads, func(u upload) string { return u.kind }),
 		files:        overBy(weaker.files, l.files, func(f adminFile) string { return strings.ToLower(f.name) }),
+		later:        overLater(weaker.later, l.later),
 	}
+}
+
+func overLater(weak, strong map[settingID]bool) map[settingID]bool {
+	if len(weak) == 0 {
+		return strong
+	}
+	merged := maps.Clone(weak)
+	maps.Copy(merged, strong)
+	return merged
 }
 
 // merge lays each layer upon those before it.

@@ -27,6 +27,21 @@ const (
 	ruleUnknownCodec    config.Rule = "unknown-codec"
 	ruleUnknownEvent    config.Rule = "unknown-event"
 	ruleMissingModule   config.Rule = "missing-module"
+
+	ruleUnknownSetting     config.Rule = "unknown-setting"
+	ruleWrongValue         config.Rule = "wrong-value"
+	ruleUnsupportedSetting config.Rule = "unsupported-setting"
+	ruleIdentitySetting    config.Rule = "identity-setting"
+	ruleSettingIndex       config.Rule = "setting-index"
+	ruleOpenSecret         config.Rule = "open-secret"
+	ruleFlagConflict       config.Rule = "flag-conflict"
+	ruleKeyTwice           config.Rule = "key-twice"
+	ruleKeyBeyond          config.Rule = "key-beyond-model"
+	ruleIdentityBeyond     config.Rule = "identity-beyond-model"
+	ruleNoPassword         config.Rule = "identity-password"
+	ruleNoRegistrar        config.Rule = "identity-registrar"
+	ruleDeadTemplate       config.Rule = "dead-template"
+	ruleMissingLanguage    config.Rule = "missing-language"
 )
 
 // Rules gives the rules of this package, each with what it says in a line.
@@ -46,6 +61,21 @@ func Rules() map[config.Rule]string {
 		ruleUnknownCodec:    "No source has a codec of this name.",
 		ruleUnknownEvent:    "No source has a key event of this name, and one that is much like it.",
 		ruleMissingModule:   "A key is for an expansion module, or a place on it, that the model does not have.",
+
+		ruleUnknownSetting:     "The catalogue of settings has no setting of that name.",
+		ruleWrongValue:         "A setting does not take the value.",
+		ruleUnsupportedSetting: "No phone that is sent a setting knows it, by its model or by the firmware that it is to run.",
+		ruleIdentitySetting:    "A setting of an identity stands outside of one, or one of the phone within an identity.",
+		ruleSettingIndex:       "A setting has an idx that it does not take.",
+		ruleOpenSecret:         "A password stands in a document that every phone may read.",
+		ruleFlagConflict:       "The phone's file leaves a setting to its user (!), and the general file overwrites it each time.",
+		ruleKeyTwice:           "Two layers of a phone set the same key differently.",
+		ruleKeyBeyond:          "A key has a number beyond the model's keys and those of its expansion modules.",
+		ruleIdentityBeyond:     "An identity has a number beyond the model's identities.",
+		ruleNoPassword:         "An identity has a user and no password.",
+		ruleNoRegistrar:        "An identity has a user and no registrar.",
+		ruleDeadTemplate:       "A template of the dial plan can never match.",
+		ruleMissingLanguage:    "A phone is set to a language that its languages do not have.",
 	}
 }
 

@@ -34,6 +34,7 @@ type Set struct {
 	passwords Passwords
 	scope     *hcl.EvalContext // functions, local and phones
 	builtin   *body
+	settings  settings
 	models    map[string]*modelBlock // by lower-case name
 	profiles  map[string]*profile
 	general   []*profile // the default profile after those that it extends
@@ -149,6 +150,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	if _, err := builtinSpellings(); err != nil {
 		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/spellings.csv"}, "Invalid spellings", "%v", err)})
 	}
+	l.settingsOf(cfg.Blocks)
 	l.loadBuiltin()
 	l.reserve()
 	for _, b := range cfg.Blocks {
@@ -377,9 +379,10 @@ func (l *loader) evaluateAll() {
 	for _, p := range s.general {
 		l.refuseByPhone(p.body)
 	}
-	base, diags := s.baseLayers(Model{}, l.server)
+	layers, diags := s.baseLayers(Model{}, l.server)
 	l.add(diags)
-	lint.layer(merge(base), about{})
+	base := merge(layers)
+	lint.general(base, base, Model{})
 	l.perPhone(Model{})
 	for _, name := range slices.Sorted(maps.Keys(s.models)) {
 		b := s.models[name]
@@ -387,7 +390,7 @@ func (l *loader) evaluateAll() {
 		l.checkImage(b.firmware, about{model: b.Name})
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
 		l.add(diags)
-		lint.layer(layer, about{model: b.Name})
+		lint.general(layer, layer.over(base), b.Model)
 		l.perPhone(b.Model)
 	}
 
@@ -399,18 +402,22 @@ func (l *loader) evaluateAll() {
 		for _, profile := range s.ownChain(p.Profile) {
 			used[profile] = true
 		}
-		layer, diags := s.ownLayer(p, Model{}, l.server)
+		layers, diags := s.ownLayers(p, Model{}, l.server)
 		l.add(diags)
-		lint.layer(layer, about{phone: p})
+		m, _ := s.Model(p.Model)
+		// What is wrong with the general file was said above.
+		general, err := s.generalLayer(m, s.Server(m.Name, l.server.Address))
+		lint.phone(p, layers, general.layer, m, err == nil && !diags.HasErrors())
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})
 			layer, diags := s.evaluator(ctx, nil, Model{}, l.server).evaluate(p.body)
 			l.add(diags)
-			lint.layer(layer, about{})
+			lint.unused(layer)
 		}
 	}
+	lint.finish()
 }
 
 // perPhone tries the words of general layers that belong into phones' own

@@ -22,6 +22,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "admin"},
 	{Type: "locals"},
 	{Type: "silence", LabelNames: []string{"rule"}},
+	{Type: "setting", LabelNames: []string{"name"}},
 	{Type: "profile", LabelNames: []string{"name"}},
 	{Type: "model", LabelNames: []string{"name"}},
 	{Type: "phone", LabelNames: []string{"mac"}},
@@ -48,7 +49,7 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body) {
 		rep.Append(diags)
 		for _, block := range content.Blocks {
 			switch block.Type {
-			case "locals", "profile", "model", "phone", "phones", "document":
+			case "locals", "setting", "profile", "model", "phone", "phones", "document":
 				cfg.Blocks = append(cfg.Blocks, block)
 			}
 			byType[block.Type] = append(byType[block.Type], block)

@@ -156,9 +156,13 @@ func (r *Report) CloseSilences(more map[Rule]string) {
 	}
 	for _, s := range r.silences {
 		if _, ok := rules[s.rule]; !ok {
+			near := didYouMean(string(s.rule), names)
+			if near == "" {
+				near = " The rules are " + strings.Join(names, ", ") + "."
+			}
 			r.Append(hcl.Diagnostics{{
 				Severity: hcl.DiagError, Summary: "Unknown rule", Subject: &s.rng,
-				Detail: fmt.Sprintf("There is no rule called %q.%s The rules are %s.", s.rule, didYouMean(string(s.rule), names), strings.Join(names, ", ")),
+				Detail: fmt.Sprintf("There is no rule called %q.%s", s.rule, near),
 			}})
 		}
 	}

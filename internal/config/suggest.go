@@ -35,3 +35,6 @@ func didYouMean(name string, among []string) string {
 	}
 	return ""
 }
+
+// Distance counts the letters by which a and b differ; case counts.
+func Distance(a, b string) int { return levenshtein.Distance(a, b, nil) }

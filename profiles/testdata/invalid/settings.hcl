@@ -28,17 +28,17 @@ profile "desk" {
     bell      = "a\u0007"                          # ERROR: Character that no document can hold
     nonchar   = "a\uffff"                          # ERROR: Character that no document can hold
     big       = 1e99 * 1e99 * 1e99 * 1e99            # ERROR: Wrong type of value
-    twice     = [{ value = 1, idx = 1 }, { value = 2, idx = 1 }] # ERROR: Duplicate setting
+    twice     = [{ value = 1, idx = 1 }, { value = 2, idx = 1 }] # ERROR: Duplicate setting # WARNING: Unknown setting
     absent    = null
-    none      = [null, "second"]
-    flag      = { value = true, perm = null }
+    none      = [null, "second"]              # WARNING: Unknown setting
+    flag      = { value = true, perm = null } # WARNING: Unknown setting
     dynamic "x" { # ERROR: Unexpected "dynamic" block
       for_each = [1]
       content {}
     }
   }
   settings {
-    absent = 1
+    absent = 1 # WARNING: Unknown setting
     flag   = 1 # ERROR: Duplicate setting
   }
 }
