@@ -103,6 +103,9 @@ func TestDegraded(t *testing.T) {
 			if n := strings.Count(log.String(), "leases cannot be written"); n != 1 {
 				t.Errorf("it is said %d times:\n%s", n, &log)
 			}
+			if strings.Contains(log.String(), "can be written again") {
+				t.Errorf("it is said to be over while it is not:\n%s", &log)
+			}
 
 			// Nobody asks for anything: the owner looks every second all the same.
 			d.fail = nil

@@ -553,7 +553,7 @@ func (d *dialogue) commit() {
 	if !d.broken {
 		d.fatal("%v", err)
 	}
-	d.store.Publish(d.handler.table.Rollback())
+	d.store.Publish(d.handler.table.Rollback(0))
 	d.silent = d.out.wait
 }
 

@@ -83,7 +83,10 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 			}
 			failed = s.commit()
 		})
-		if err = cmp.Or(err, failed); err != nil {
+		if err == nil {
+			err = failed // else the owner may be at it still
+		}
+		if err != nil {
 			return nil, fmt.Errorf("importing leases: %w", err)
 		}
 	}
@@ -104,7 +107,10 @@ func (s *Server) Release(ctx context.Context, a netip.Addr, m mac.Addr) (bool, e
 			failed = s.commit()
 		}
 	})
-	if err = cmp.Or(err, failed); err != nil {
+	if err == nil {
+		err = failed // else the owner may be at it still
+	}
+	if err != nil {
 		return false, fmt.Errorf("releasing %v: %w", a, err)
 	}
 	return found, nil

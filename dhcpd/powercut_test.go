@@ -16,6 +16,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
 
 	"dialtone/dhcpd/lease"
 	"dialtone/internal/state"
@@ -41,7 +42,7 @@ type diskWrite struct {
 // others count.
 func (w diskWrite) meta(db *bbolt.DB) bool { return w.off < int64(2*db.Info().PageSize) }
 
-func watchDisk(t testing.TB, db *bbolt.DB) *disk {
+func watchDisk(t rapid.TB, db *bbolt.DB) *disk {
 	t.Helper()
 	f := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
 	if f.Kind() != reflect.Func {

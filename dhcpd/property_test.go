@@ -170,7 +170,7 @@ func (w *world) send(r *request) {
 		w.store.Publish(changes)
 		w.handler.table.Commit(len(changes))
 	} else {
-		w.store.Publish(w.handler.table.Rollback())
+		w.store.Publish(w.handler.table.Rollback(0))
 		if out.wait {
 			return
 		}

@@ -586,7 +586,11 @@ func (s *Server) finish(err error) error {
 	w := s.writing
 	s.writing = nil
 	if err != nil {
-		s.store.Publish(s.handler.table.Rollback())
+		unsure := 0
+		if errors.Is(err, lease.ErrUnsure) {
+			unsure = len(w.changes)
+		}
+		s.store.Publish(s.handler.table.Rollback(unsure))
 		s.counters.writeErrors.Add(1)
 		s.counters.writeDropped.Add(uint64(len(w.replies) + len(s.waiting)))
 		s.waiting = empty(s.waiting)
@@ -595,8 +599,11 @@ func (s *Server) finish(err error) error {
 		}
 		return err
 	}
-	if w.failing != nil {
-		s.log.Info("leases can be written again")
+	if s.store.Failing() == nil {
+		s.handler.table.Sure()
+		if w.failing != nil {
+			s.log.Info("leases can be written again")
+		}
 	}
 	s.store.Publish(w.changes)
 	s.handler.table.Commit(len(w.changes))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +24,11 @@ var leaseBucket = []byte("leases")
 // octets of an address to its record. It publishes what it has written to its
 // View. One goroutine writes.
 //
-// Of a write that failed nobody knows whether it is on the disk: the sync may
-// have failed after it was. So the next that goes well also writes what was
-// before. No page that a database consists of can have been lost by it, since
-// bbolt changes none in place, and writes those of the failed one again.
+// Of a write whose last sync failed nobody knows whether it is on the disk:
+// ErrUnsure. The next first makes sure that it is, since it may put its pages
+// where those were that counted before, and then also writes what was before. A
+// write that failed earlier has changed nothing: bbolt changes no page in place
+// that counts.
 type Store struct {
 	db    *bbolt.DB
 	view  *View
@@ -35,8 +37,12 @@ type Store struct {
 	failed atomic.Pointer[error] // of the last write, nil where it went well
 	retry  time.Duration         // uptime before which no other is tried
 	// doubt has what addresses were before changes that failed, nil for nothing.
-	doubt map[netip.Addr]*Lease
+	doubt  map[netip.Addr]*Lease
+	unsure bool // what counts in memory may not be what counts on the disk
 }
+
+// ErrUnsure says that changes may be in the store although writing them failed.
+var ErrUnsure = errors.New("they may be written all the same")
 
 // retryEvery is how often a store that cannot be written is tried again. A
 // renewal that needs no write does not wait for that.
@@ -119,7 +125,8 @@ func (s *Store) Load() ([]Lease, error) {
 }
 
 // Write makes the changes durable that have to be, in one transaction that is
-// on the disk when it returns. With nothing to write it does nothing, but for a
+// on the disk when it returns. Where it fails, the error may be ErrUnsure. With
+// nothing to write it does nothing, but for a
 // jump of the wall clock that has to be kept.
 func (s *Store) Write(changes []Change) error {
 	n := 0
@@ -140,17 +147,23 @@ func (s *Store) Write(changes []Change) error {
 		}
 		return fmt.Errorf("writing %d leases: not tried again yet: %w", n, failed)
 	}
+	before := s.commit()
 	err := s.write(changes)
 	if err != nil {
 		s.retry = up + retryEvery
+		s.failed.Store(&err)
+		if s.commit() == before {
+			return fmt.Errorf("writing %d leases: %w", n, err)
+		}
 		for _, c := range changes {
 			if _, ok := s.doubt[c.After.Addr]; c.Write && !ok {
 				s.doubt[c.After.Addr] = c.Before
 			}
 		}
-		s.failed.Store(&err)
-		return fmt.Errorf("writing %d leases: %w", n, err)
+		s.unsure = true
+		return fmt.Errorf("writing %d leases: %w; %w", n, err, ErrUnsure)
 	}
+	s.unsure = false
 	s.failed.Store(nil)
 	clear(s.doubt)
 	s.clock.unsaved = false
@@ -164,7 +177,39 @@ func (s *Store) Mark() error {
 	return s.Write(nil)
 }
 
+// commit numbers the commit that counts in memory.
+func (s *Store) commit() (id int) {
+	_ = s.db.View(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return nil
+	})
+	return id
+}
+
+// confirm makes what counts in memory count on the disk, by writing the two
+// pages again that say so.
+func (s *Store) confirm() error {
+	f, err := os.OpenFile(s.db.Path(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	meta := make([]byte, 2*s.db.Info().PageSize)
+	if _, err := f.ReadAt(meta, 0); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(meta, 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
 func (s *Store) write(changes []Change) error {
+	if s.unsure {
+		if err := s.confirm(); err != nil {
+			return fmt.Errorf("writing the last commit again: %w", err)
+		}
+	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(leaseBucket)
 		for addr, l := range s.doubt {

@@ -25,6 +25,7 @@ type Table struct {
 	entries map[netip.Addr]*entry
 	pools   []*pool
 	pending []Change
+	unsure  []*entry
 }
 
 // Change is a lease that was replaced by another.
@@ -35,6 +36,7 @@ type Change struct {
 	// it. A renewal within the recorded expiry does not.
 	Write bool
 	entry *entry
+	other *entry // where the client was known before, nil where it was here or nowhere
 }
 
 // entry is an address that was offered or leased at least once.
@@ -42,6 +44,9 @@ type entry struct {
 	addr  netip.Addr
 	lease *Lease
 	dirty bool // a change of it is pending that has to be written
+	// unsure says that the store may have it that the lease has ended, or is
+	// another's, after a write that failed.
+	unsure bool
 
 	offered Key // to whom, until
 	until   time.Time
@@ -117,7 +122,7 @@ func (t *Table) Configure(scopes []Scope) {
 			continue
 		}
 		l := e.lease
-		*e = entry{addr: addr, lease: l, index: -1}
+		*e = entry{addr: addr, lease: l, unsure: e.unsure, index: -1}
 		for _, p := range t.pools {
 			if p.Subnet.Contains(addr) {
 				e.lease, e.pool, e.given = nil, p, p.gives(addr)
@@ -292,7 +297,7 @@ func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 		if old.Active(l.Start) {
 			l.Start = old.Start
 		}
-		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && !l.Expiry.After(old.Recorded) {
+		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && !l.Expiry.After(old.Recorded) && !e.unsure {
 			write, l.Recorded = false, old.Recorded
 		}
 	}
@@ -338,9 +343,26 @@ func (t *Table) release(e *entry, now time.Time) {
 }
 
 func (t *Table) change(e *entry, after *Lease, write bool) {
-	t.pending = append(t.pending, Change{Before: e.lease, After: after, Write: write, entry: e})
+	c := Change{Before: e.lease, After: after, Write: write, entry: e}
+	if other := e.pool.clients[after.Key()]; other != e {
+		c.other = other
+	}
+	t.pending = append(t.pending, c)
 	e.dirty = e.dirty || write
 	e.pool.place(e, after)
+}
+
+// undo puts back what was before a change.
+func (c *Change) undo() {
+	e, p := c.entry, c.entry.pool
+	p.place(e, c.Before)
+	if k := c.After.Key(); c.other != nil && p.clients[k] == nil {
+		p.clients[k] = c.other
+	}
+	if l := c.Before; l != nil && (l.State == Declined || l.State == Leased && e.offered != l.Key()) {
+		// It was free for a moment, and may have been offered to somebody.
+		p.forget(e)
+	}
 }
 
 // place makes l the lease of e, in the index of clients and in the queue of
@@ -414,13 +436,29 @@ func (t *Table) Pending() []Change { return t.pending }
 // Commit says that the first n pending changes are durable.
 func (t *Table) Commit(n int) { t.settle(n) }
 
+// Sure says that the store has nothing in it but what was committed.
+func (t *Table) Sure() {
+	for _, e := range t.unsure {
+		e.unsure = false
+	}
+	clear(t.unsure)
+	t.unsure = t.unsure[:0]
+}
+
 // Rollback undoes the pending changes that had to be written, and gives those
-// that stand: renewals that needed no write have been granted.
-func (t *Table) Rollback() (stand []Change) {
-	for _, c := range slices.Backward(t.pending) {
-		if c.Write {
-			c.entry.pool.place(c.entry, c.Before)
+// that stand: renewals that needed no write have been granted. The first n may
+// be in the store all the same: until Sure, no renewal goes without a write that
+// the store might not bear out.
+func (t *Table) Rollback(n int) (stand []Change) {
+	for i, c := range slices.Backward(t.pending) {
+		if !c.Write {
+			continue
 		}
+		if i < n && !c.After.covers(c.Before) {
+			c.entry.unsure = true
+			t.unsure = append(t.unsure, c.entry)
+		}
+		c.undo()
 	}
 	for _, c := range t.pending {
 		if c.entry.lease == c.After {
@@ -431,10 +469,16 @@ func (t *Table) Rollback() (stand []Change) {
 	return stand
 }
 
+// covers reports whether a record of l holds what one of before has promised.
+func (l *Lease) covers(before *Lease) bool {
+	return before == nil || before.State != Leased ||
+		l.State == Leased && l.Key() == before.Key() && !l.Recorded.Before(before.Recorded)
+}
+
 // Undo undoes the pending changes after the first n, whatever they are.
 func (t *Table) Undo(n int) {
 	for _, c := range slices.Backward(t.pending[n:]) {
-		c.entry.pool.place(c.entry, c.Before)
+		c.undo()
 		c.entry.dirty = false
 	}
 	t.pending = slices.Delete(t.pending, n, len(t.pending))

@@ -274,7 +274,7 @@ func TestRollback(t *testing.T) {
 			bind(table, a, 1, 0, time.Hour, 2*time.Hour)
 			table.Commit(len(table.Pending()))
 			c.do(t, table)
-			table.Rollback()
+			table.Rollback(0)
 			show := func(l *Lease) string {
 				if l == nil {
 					return "never"
@@ -316,12 +316,53 @@ func TestCommitOfSome(t *testing.T) {
 	if !bind("b") {
 		t.Error("a renewal does not wait for a name that is not durable")
 	}
-	table.Rollback()
+	table.Rollback(0)
 	if got := table.At(addr); got == nil || got.HostName != "a" {
 		t.Errorf("after Rollback: %+v", got)
 	}
 	if bind("a") {
 		t.Error("a renewal waits though nothing is pending")
+	}
+}
+
+// TestRollbackEndsOffers holds that a lease whose end was not written is its
+// client's again, although the address was offered to another meanwhile; that
+// the client is known where it was before; and what a renewal then needs.
+func TestRollbackEndsOffers(t *testing.T) {
+	t.Parallel()
+	first, second, third := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.12")
+	table := NewTable(nil)
+	table.Configure([]Scope{office()})
+	bind := func(client int, a netip.Addr) (wait bool) {
+		return table.Bind(0, Lease{Addr: a, MAC: key(client).MAC, Start: start, Expiry: start.Add(time.Hour)}, start.Add(2*time.Hour))
+	}
+	bind(1, first)
+	bind(2, third)
+	table.Release(third, start)
+	table.Commit(len(table.Pending()))
+	for _, written := range []int{0, 3} {
+		bind(1, second)
+		bind(2, netip.MustParseAddr("192.0.2.13"))
+		table.Offer(0, first, key(3), start.Add(time.Minute))
+		if got := len(table.Pending()); got != 3 {
+			t.Fatalf("%d changes", got)
+		}
+		table.Rollback(written)
+		if !table.Free(first, key(1), start) || table.Free(first, key(3), start) {
+			t.Error("the lease is not its client's again")
+		}
+		if l := table.Binding(0, key(2)); l == nil || l.Addr != third {
+			t.Errorf("the second client is known at %+v", l)
+		}
+		if got := bind(1, first); got != (written > 0) {
+			t.Errorf("%d changes may be in the store, and a renewal waits: %v", written, got)
+		}
+		table.Rollback(0)
+		table.Sure()
+		if bind(1, first) {
+			t.Error("the store is sure, and a renewal waits")
+		}
+		table.Commit(len(table.Pending()))
 	}
 }
 
