@@ -61,7 +61,7 @@ var (
 	keySchema = schema(append(attributes("value", "pickup", "label", "short_label", "context", "perm", "default_text", "lp",
 		"long_press", "module", "key"), hcl.AttributeSchema{Name: "type", Required: true}))
 	phonebookSchema = schema(attributes("everyone", "csv"), hcl.BlockHeaderSchema{Type: "contact", LabelNames: []string{"name"}})
-	contactSchema   = schema(append(attributes("first_name", "last_name", "number_type", "type", "context"),
+	contactSchema   = schema(append(attributes("first_name", "last_name", "number_type", "type", "context", "favourite"),
 		hcl.AttributeSchema{Name: "number", Required: true}))
 	dialplanSchema  = schema(attributes("emergency", "timeout"), hcl.BlockHeaderSchema{Type: "template", LabelNames: []string{"match"}})
 	templateSchema  = schema(attributes("timeout", "user", "rewrite"))

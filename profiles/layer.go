@@ -63,6 +63,7 @@ type key struct {
 type contact struct {
 	name, firstName, lastName, number value
 	numberType, kind, context         string
+	favourite                         bool // only version 2.0 of a phone book tells
 	generated                         bool // for everyone: gives way to another layer's everyone
 	source                            source
 }

@@ -33,6 +33,12 @@ func (e *evaluator) contact(b named) {
 		e.fail(a.Expr.Range(), "Unknown contact type", "The type of a contact is one of %s, not %q.%s",
 			strings.Join(contactKinds, ", "), c.kind, didYouMean(c.kind, contactKinds))
 	}
+	switch favourite := e.open(b.attrs, "favourite", "off"); favourite {
+	case "on", "off":
+		c.favourite = favourite == "on"
+	default:
+		e.fail(b.attrs["favourite"].Expr.Range(), "Wrong type of value", "favourite is true or false.")
+	}
 	c.firstName, _ = e.text(b.attrs, "first_name")
 	c.lastName, _ = e.text(b.attrs, "last_name")
 	var ok bool

@@ -208,8 +208,8 @@ func (w *xmlWriter) phonebook(contacts []contact) {
 }
 
 // person is what entries of one person have in common.
-func (c contact) person() [4]value {
-	return [4]value{c.name, c.firstName, c.lastName, {text: c.kind}}
+func (c contact) person() [5]value {
+	return [5]value{c.name, c.firstName, c.lastName, {text: c.kind}, {text: strconv.FormatBool(c.favourite)}}
 }
 
 // person writes the entries of one as a <contact> of version 2.0, since 10.1.178
@@ -220,7 +220,7 @@ func (w *xmlWriter) person(entries []contact) {
 		c.firstName = c.name
 	}
 	flag := func(name string, is bool) attr { return plain(name, strconv.FormatBool(is)) }
-	w.open("contact", flag("fav", false), flag("vip", c.kind == "vip"), flag("blocked", c.kind == "deny"))
+	w.open("contact", flag("fav", c.favourite), flag("vip", c.kind == "vip"), flag("blocked", c.kind == "deny"))
 	if c.firstName.text != "" {
 		w.leaf("first_name", c.firstName)
 	}

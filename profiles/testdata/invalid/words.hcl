@@ -49,6 +49,7 @@ profile "base" {
     contact "Anna" {
       number = 1
       type   = "colleague" # ERROR: Unknown contact type
+      favourite = "yes" # ERROR: Wrong type of value
     }
   }
 
