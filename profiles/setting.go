@@ -301,8 +301,9 @@ func slip(value string, words []string) string {
 	return near
 }
 
-// onModel reports whether phones of a model know the setting at all.
-func (s *Setting) onModel(m Model) bool {
+// KnownTo reports whether phones of a model know the setting at all, whatever
+// their firmware.
+func (s Setting) KnownTo(m Model) bool {
 	if len(s.Models) == 0 {
 		return m.Family != "DECT"
 	}
@@ -317,7 +318,7 @@ func (s *Setting) onModel(m Model) bool {
 // setting, "" where it does or nobody can tell. version is "" where unknown.
 func (s *Setting) unknownTo(m Model, version string) string {
 	switch {
-	case m.Name != "" && len(s.Models) > 0 && !s.onModel(m):
+	case m.Name != "" && len(s.Models) > 0 && !s.KnownTo(m):
 		return fmt.Sprintf("%s does not know it; it is for %s", m.Name, strings.Join(s.Models, ", "))
 	case version == "" || m.Family == "DECT":
 	case s.Since != "" && versionBefore(version, s.Since):
@@ -341,4 +342,24 @@ func versionBefore(a, b string) bool {
 		}
 	}
 	return false
+}
+
+// Matches reports whether the name, the meaning or a value has each of the words,
+// in any case.
+func (s Setting) Matches(words []string) bool {
+	for _, w := range words {
+		if !containsFold(s.Name, w) && !containsFold(s.Meaning, w) && !slices.ContainsFunc(s.Values, func(v SettingValue) bool { return v.Matches([]string{w}) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Matches reports whether the value or its meaning has one of the words.
+func (v SettingValue) Matches(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return containsFold(v.Value, w) || containsFold(v.Meaning, w) })
+}
+
+func containsFold(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }

@@ -10,6 +10,9 @@ import (
 	"dialtone/profiles"
 )
 
+// defaultConfig is where the package puts the configuration.
+const defaultConfig = "/etc/dialtone"
+
 // configFlag names the configuration in every command that reads one.
 type configFlag struct {
 	Config string `short:"c" default:"/etc/dialtone" placeholder:"DIR|FILE" help:"Configuration: a folder of *.hcl files, or one file (${default})."`

@@ -29,6 +29,7 @@ type commandLine struct {
 	Probe    probeCmd    `cmd:"" help:"Show which DHCP servers answer on a wire."`
 	Simulate simulateCmd `cmd:"" help:"Be a phone: lease an address, fetch everything, say what it would be set to."`
 	Demo     demoCmd     `cmd:"" help:"Watch three simulated phones boot, in a network of its own."`
+	Settings settingsCmd `cmd:"" help:"Search what phones can be set to."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 
