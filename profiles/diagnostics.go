@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -69,6 +70,11 @@ func (p *problems) add(diags hcl.Diagnostics) {
 			known.phones[d.Detail] = append(known.phones[d.Detail], of.phone)
 		}
 	}
+}
+
+// errors reports whether there is one among them.
+func (p *problems) errors() bool {
+	return slices.ContainsFunc(p.order, func(known *problem) bool { return known.first.Severity == hcl.DiagError })
 }
 
 // report hands on what was collected.

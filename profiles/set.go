@@ -167,6 +167,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.phonesOf(cfg.Blocks)
 	l.phoneObjects()
 	l.evaluateAll()
+	l.verify()
 	l.checkPathFiles()
 	l.problems.report(rep)
 	rep.CloseSilences(Rules())

@@ -16,7 +16,7 @@ var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
-		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
+		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonefile", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
 	"dhcpd/lease":        {"internal/mac", "internal/state"},
@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"internal/register":  {"internal/mac", "internal/state"},
 	"internal/phonesim":  {"internal/lab", "internal/mac", "internal/phonefile"},
 	"internal/state":     nil,
-	"profiles":           {"internal/config", "internal/mac"},
+	"profiles":           {"internal/config", "internal/mac", "internal/phonefile"},
 	"provision":          {"internal/mac", "profiles"},
 	"test":               nil,
 	"tftpd":              {"provision"},

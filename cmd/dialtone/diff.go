@@ -127,6 +127,17 @@ func sides(desk *provision.Desk, p *seenPhone, seal func(string) string) (before
 	if d, ok := p.Documents[profiles.MACContainer.String()]; ok {
 		paths = append(paths, d.Path)
 	}
+	for i, path := range paths {
+		// A document may have several paths: the phone's own choice stays.
+		at, err := profiles.ParsePath(path, "")
+		if err != nil {
+			return before, after, nil, err
+		}
+		asked := p.Documents[at.Kind.String()].Path
+		if was, err := profiles.ParsePath(asked, ""); err == nil && (was.Model == "" || was.Model == at.Model) {
+			paths[i] = asked
+		}
+	}
 	view := asSeen(p.Phone)
 	now := map[string]string{} // revisions by kind
 	bodies := map[string][]byte{}

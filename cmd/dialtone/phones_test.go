@@ -39,13 +39,20 @@ profile "base" {
     language      = "Deutsch"
     update_policy = "auto_update"
   }
-  languages { gui = { "Deutsch" = "languages/gui_lang_DE.xml" } }
+  languages {
+    gui = { "Deutsch" = "languages/gui_lang_DE.xml" }
+    web = { "Dansk" = { wlang_home = "Hjem" } }
+  }
   phonebook {
     contact "Reception" { number = "100" }
   }
   dialplan {
     template "0." { timeout = 0 }
   }
+}
+document "hold.xml" {
+  file = "hold.xml"
+  join = "general"
 }
 model "snomD785" { firmware = "10.1.215.13" }
 phone "00:04:13:92:2D:24" {
@@ -98,6 +105,7 @@ func newPhonesSite(t *testing.T) *phonesSite {
 		}
 		writeFile(t, name, text)
 	}
+	writeFile(t, filepath.Join(dir, "hold.xml"), "<settings><phone-settings><ring_sound perm=\"\">Ringer9</ring_sound></phone-settings></settings>")
 	writeFile(t, s.config, fmt.Sprintf(phonesOffice, s.state, files, l.Addr().(*net.TCPAddr).Port))
 	cfg, err := load(s.config, statePasswords)
 	if err != nil {

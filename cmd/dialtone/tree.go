@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dialtone/internal/mac"
+	"dialtone/internal/phonefile"
 	"dialtone/profiles"
 	"dialtone/provision"
 )
@@ -28,6 +29,7 @@ const treeComment = "# Made by dialtone render --all, which replaces this folder
 // tree is the documents of everybody as plain files, for any web or TFTP server.
 type tree struct {
 	dir   string // where it is made
+	set   *profiles.Set
 	desk  *provision.Desk
 	view  provision.Preview // what all documents have in common
 	files map[string]bool   // made so far, with slashes
@@ -48,8 +50,8 @@ func (c *renderCmd) renderAll(a *app, cfg configuration, desk *provision.Desk, v
 		return fmt.Errorf("making a folder beside %s: %w", target, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	t := &tree{dir: dir, desk: desk, view: view, files: map[string]bool{}}
-	if err := t.documents(cfg.Set); err != nil {
+	t := &tree{dir: dir, set: cfg.Set, desk: desk, view: view, files: map[string]bool{}}
+	if err := t.documents(); err != nil {
 		return err
 	}
 	if err := t.addFiles(c.Files, cfg.Appliance.FilesDir); err != nil {
@@ -116,21 +118,15 @@ func exchange(made, target string) error {
 }
 
 // documents writes what every model in use and every phone asks for.
-func (t *tree) documents(set *profiles.Set) error {
-	// The languages that all models share.
-	for _, kind := range []profiles.Kind{profiles.GUILanguages, profiles.WebLanguages} {
-		if err := t.document(mac.Addr{}, "", profiles.Path{Kind: kind}.String()); err != nil {
-			return err
-		}
-	}
-	for _, model := range set.ModelsInUse() {
+func (t *tree) documents() error {
+	for _, model := range t.set.ModelsInUse() {
 		for _, path := range documents(mac.Addr{}, model) {
 			if err := t.document(mac.Addr{}, model, path); err != nil {
 				return err
 			}
 		}
 	}
-	for _, p := range set.Phones() {
+	for _, p := range t.set.Phones() {
 		model := p.Model
 		if model == "" {
 			model = profiles.ModelHint(p.MAC)
@@ -203,6 +199,9 @@ func (t *tree) document(who mac.Addr, model, path string) error {
 	if err != nil || body == "" {
 		return err
 	}
+	if err := t.linked(who, model, body); err != nil {
+		return err
+	}
 	paths := []string{path}
 	if firmware := (profiles.Path{Kind: profiles.FirmwareStatus, Model: model}); path == firmware.String() {
 		paths = append(paths, "/"+model+"-firmware.htm") // while firmware_status is not set
@@ -214,6 +213,40 @@ func (t *tree) document(who mac.Addr, model, path string) error {
 		}
 	}
 	return nil
+}
+
+// linked writes what a document names of ours: containers list files, and languages
+// may have phrases.
+func (t *tree) linked(who mac.Addr, model, body string) error {
+	f, err := phonefile.Read("", []byte(body))
+	if err != nil {
+		return fmt.Errorf("reading what was rendered: %w", err)
+	}
+	urls := []string{}
+	for _, l := range f.Links {
+		urls = append(urls, l.URL)
+	}
+	for _, l := range f.Languages {
+		urls = append(urls, l.URL)
+	}
+	for _, url := range urls {
+		path, ours := strings.CutPrefix(phonefile.ExpandMAC(url, who), t.base(model))
+		if name := strings.TrimPrefix(path, "/"); !ours || t.files[name] || strings.HasPrefix(name, "files/") || strings.HasPrefix(name, "firmware/") {
+			continue
+		}
+		if err := t.document(who, model, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// base is the URL of the setting server that links name.
+func (t *tree) base(model string) string {
+	if t.view.URL != "" {
+		return strings.TrimSuffix(t.view.URL, "/")
+	}
+	return t.set.Server(model, t.view.Local).URL
 }
 
 func (t *tree) write(name string, body []byte, private bool) error {

@@ -174,7 +174,7 @@ func (r *reader) part(n *node) error {
 		return r.functionKeys(n)
 	case "tbook", "phone-book":
 		r.phoneBook(n)
-	case "dialplan":
+	case "dialplan", "dial-plan":
 		r.dialplan(n)
 	case "gui-languages", "web-languages":
 		r.languages(n, strings.TrimSuffix(n.name, "-languages"))
@@ -196,7 +196,8 @@ func (r *reader) part(n *node) error {
 			}
 		}
 	case "ReplacementPlan", "uploads", "certificates", "phrases", "w_phrases":
-		r.note(n.line, "<%s> is left as it is: nothing here simulates it", n.name)
+		// Nothing is odd about it.
+		f.Notes = append(f.Notes, Note{r.at(n.line), fmt.Sprintf("<%s> is left as it is: nothing here simulates it", n.name)})
 	default:
 		return r.fail(n.line, fmt.Errorf("no phone knows the element <%s>", n.name))
 	}
@@ -308,14 +309,17 @@ func (r *reader) phoneBook(n *node) {
 			r.note(c.line, "<%s> holds <%s>, which is no entry", n.name, c.name)
 			continue
 		}
+		numbered := false
 		for _, part := range c.children {
 			switch part.name {
-			case "name", "first_name", "last_name", "number", "number_type", "numbers":
+			case "name", "first_name", "last_name", "number_type", "numbers", "group":
+			case "number":
+				numbered = true
 			default:
 				r.odd(part.line, "an entry of the phone book holds <%s>, which is not read", part.name)
 			}
 		}
-		if len(contact.Numbers) == 0 || contact.Numbers[0].Number == "" {
+		if c.name == "contact" && len(contact.Numbers) == 0 || c.name == "item" && !numbered {
 			r.odd(c.line, "an entry of the phone book has no number")
 		}
 		r.file.Contacts = append(r.file.Contacts, contact)
@@ -326,7 +330,7 @@ func (r *reader) dialplan(n *node) {
 	r.list(n, "e")
 	r.file.Dialplan = []Template{}
 	for _, c := range n.children {
-		if c.name != "TEMPLATE" || c.attrs["MATCH"] == "" {
+		if _, match := c.attrs["MATCH"]; c.name != "TEMPLATE" || !match {
 			r.note(c.line, "<dialplan> holds <%s>, which is no <TEMPLATE MATCH=…>", c.name)
 			continue
 		}
