@@ -287,9 +287,16 @@ func (l *loader) extension(p *phone) cty.Value {
 	if first == nil {
 		return cty.StringVal("")
 	}
-	e := evaluator{ctx: ctx, of: p.where}
-	v, _ := e.text(first.attrs, "user")
+	e := evaluator{ctx: ctx, of: p.where, said: map[settingID]hcl.Range{}}
+	user := first.attrs["user"].Expr
+	if written, ok := e.eval(user); ok {
+		e.settingValue(setting{name: "user"}, written, user.Range(), shape{object: true})
+	}
 	l.problems.add(e.diags)
+	var v value
+	if len(e.out.settings) > 0 {
+		v = e.out.settings[0].value
+	}
 	if v.secret {
 		return cty.StringVal(v.text).Mark(config.Secret)
 	}

@@ -112,3 +112,22 @@ model "snomX1" { firmware = "1.0" }
 		}
 	}
 }
+
+// A user may carry a flag, and is the extension all the same.
+func TestExtensionWithFlag(t *testing.T) {
+	t.Parallel()
+	s := loadText(t, `
+appliance {
+  interface = "eth0"
+}
+phone "000413000001" {
+  name = "a"
+  identity "1" {
+    user = { value = "101", perm = "RW" }
+  }
+}
+`)
+	if p, ok := s.Phone(mac.Addr{0, 4, 0x13, 0, 0, 1}); !ok || p.Extension != "101" {
+		t.Errorf("%+v", p)
+	}
+}

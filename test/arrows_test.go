@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"internal/lab":       {"internal/mac"},
 	"internal/leasefile": {"internal/isc", "internal/mac"},
 	"internal/mac":       nil,
-	"internal/migrate":   {"internal/isc", "internal/mac", "internal/option"},
+	"internal/migrate":   {"internal/isc", "internal/mac", "internal/option", "internal/phonefile"},
 	"internal/netnstest": {"internal/lab", "internal/mac"},
 	"internal/option":    nil,
 	"internal/password":  {"internal/state"},

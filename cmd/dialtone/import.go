@@ -11,11 +11,12 @@ import (
 	"dialtone/internal/migrate"
 )
 
-// importCmd turns the configuration of another DHCP server into ours. What
+// importCmd turns other configurations into ours. What
 // could not be carried over is said, and is no error: much of it is not wanted.
 type importCmd struct {
 	Dnsmasq importDnsmasqCmd `cmd:"" help:"From dnsmasq: its ranges, reservations, options and vendor classes."`
 	ISC     importISCCmd     `cmd:"" name:"isc" help:"From ISC dhcpd: its subnets, reservations, options and vendor classes."`
+	Snom    importSnomCmd    `cmd:"" help:"From a folder of Snom XML or text files: profiles, models and phones that set the phones to the same."`
 }
 
 // importFlags are common to every server that is imported from.

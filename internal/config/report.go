@@ -105,6 +105,26 @@ func (r *Report) Errors() int { return r.errors }
 // Warnings counts the warnings.
 func (r *Report) Warnings() int { return len(r.diags) - r.errors }
 
+// Fault is an error and where it is.
+type Fault struct {
+	File string // "" where it is of no file
+	Line int
+	Text string
+}
+
+// Faults gives the errors by file and line, for whoever made the text and can
+// mend it.
+func (r *Report) Faults() []Fault {
+	var faults []Fault
+	for _, d := range r.Diagnostics() {
+		if d.Severity == hcl.DiagError {
+			at := place(d)
+			faults = append(faults, Fault{at.Filename, at.Start.Line, d.Detail})
+		}
+	}
+	return faults
+}
+
 // Diagnostics gives everything that was collected, by file, line and column;
 // what has no place comes first.
 func (r *Report) Diagnostics() hcl.Diagnostics {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"dialtone/internal/option"
+	"dialtone/internal/phonefile"
 )
 
 // Options that a network has arguments for, domain (15) aside.
@@ -191,13 +192,39 @@ type hclWriter struct {
 	bytes.Buffer
 	depth int
 	fresh bool // a block was opened and nothing written into it
+	items []written
 }
 
-func (w *hclWriter) open(kind, label string) {
+// written is where a thing stands in the text. Lines are counted from 1, the
+// last one belongs to it.
+type written struct {
+	first, last int
+	item        item
+}
+
+// item names what somebody else's file said.
+type item struct {
+	phonefile.Place
+	what string
+}
+
+// line is the number of the line that is written next.
+func (w *hclWriter) line() int { return bytes.Count(w.Bytes(), []byte("\n")) + 1 }
+
+// wrote remembers that an item stands from the given line on.
+func (w *hclWriter) wrote(first int, i item) {
+	w.items = append(w.items, written{first, w.line() - 1, i})
+}
+
+func (w *hclWriter) open(kind string, labels ...string) {
 	if w.Len() > 0 && !w.fresh {
 		w.WriteByte('\n')
 	}
-	fmt.Fprintf(w, "%s%s %s {\n", w.indent(), kind, quote(label))
+	w.WriteString(w.indent() + kind)
+	for _, l := range labels {
+		w.WriteString(" " + quote(l))
+	}
+	w.WriteString(" {\n")
 	w.depth++
 	w.fresh = true
 }
@@ -220,7 +247,7 @@ func (a *attributes) add(name, expression string) {
 func (w *hclWriter) attributes(lines attributes) {
 	width := 0
 	for _, l := range lines {
-		width = max(width, len(l.name))
+		width = max(width, utf8.RuneCountInString(l.name))
 	}
 	for _, l := range lines {
 		fmt.Fprintf(w, "%s%-*s = %s\n", w.indent(), width, l.name, l.expression)

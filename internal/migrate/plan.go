@@ -1,6 +1,7 @@
-// Package migrate turns the configuration of another DHCP server into ours:
-// networks, reservations, vendor classes and phones, as HCL text that
-// `dialtone check` takes without an error. What has no place in it is reported
+// Package migrate turns other people's configurations into ours, as HCL text
+// that `dialtone check` takes without an error: networks, reservations, vendor
+// classes and phones of another DHCP server; profiles, models and phones of a
+// folder of Snom phones' files. What has no place in it is reported
 // with its line, and stands as a comment at the head of the text.
 package migrate
 
@@ -22,12 +23,18 @@ import (
 // Problem is something that was left out of the HCL, or a guess in it.
 type Problem struct {
 	File string // as it was named, or as the included file was
-	Line int    // from 1
+	Line int    // from 1; 0 for the whole file
 	Text string
 }
 
-// String gives "FILE:LINE: TEXT" on one line, without control characters.
-func (p Problem) String() string { return plain(fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)) }
+// String gives "FILE:LINE: TEXT" on one line, without control characters; what is
+// of a whole file has no line.
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return plain(p.File + ": " + p.Text)
+	}
+	return plain(fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text))
+}
 
 // Result is a configuration for the appliance's folder. It has no appliance
 // block.
