@@ -64,6 +64,11 @@ type Network struct {
 	TrustRelayInfo bool
 	// KnownOnly leases to Hosts alone.
 	KnownOnly bool
+	// MaxLeasesPerMAC is how many leases one machine may have, by several client
+	// identifiers: 0 is any number. MaxLeasesPerPort is how many one port of a relay or
+	// switch may have (option 82): 0 is any number. Neither keeps an address from
+	// Hosts, nor a lease from its renewal.
+	MaxLeasesPerMAC, MaxLeasesPerPort int
 }
 
 // VLAN is what phones are told in options 132 and 133. A negative priority is
@@ -343,7 +348,11 @@ func (p *plan) scopes(own map[netip.Addr]bool) []lease.Scope {
 		for a := range n.owners {
 			excluded[a] = true
 		}
-		scopes = append(scopes, lease.Scope{Subnet: n.Subnet, Ranges: n.Ranges, Excluded: excluded})
+		scope := lease.Scope{Subnet: n.Subnet, Ranges: n.Ranges, Excluded: excluded}
+		if n.MaxLeasesPerPort > 0 {
+			scope.Port = func(relayInfo string) string { return readAgent([]byte(relayInfo)).port() }
+		}
+		scopes = append(scopes, scope)
 	}
 	return scopes
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ import (
 //
 //	# comment
 //	network NAME SUBNET IFACE KEY=VALUE…    range= exclude= routers= dns= domain= lease= vlan=ID/PRIO host=MAC,ADDR[,NAME] OPTION=VALUE
-//	                                        place=CIRCUIT/REMOTE,ADDR[,NAME] rapid=on trust82=on known=only
+//	                                        place=CIRCUIT/REMOTE,ADDR[,NAME] rapid=on trust82=on known=only permac=N perport=N
 //	class NAME MATCH OPTION=VALUE…
 //	link IFACE ADDR/BITS… [mtu=N]           an interface of the server
 //	authoritative off                       on is the default; auto is as "alone IFACE" and "other IFACE" say
@@ -37,6 +38,7 @@ import (
 //	< TYPE KEY=VALUE…                       what comes back, or "< nothing"
 //	+1h30m                                  time passes
 //	clock +48h, clock 1970, clock right     the wall clock is set, ahead or back by so much of what is right
+//	loop N TYPE KEY=VALUE…                  a message N times, whose answers are as the last one's; %d in a value counts from 10
 //	crowd N                                 N clients that nobody knows are offered addresses
 //	bind FIRST N                            N clients, whose MACs end in FIRST and on, are offered addresses and take them
 //	restart                                 the program is killed and started again
@@ -140,7 +142,7 @@ func (d *dialogue) open() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.handler = handler{table: lease.NewTable(leases)}
+	d.handler = handler{table: lease.NewTable(leases), pace: newThrottle()}
 	d.stale = true
 }
 
@@ -225,6 +227,14 @@ func (d *dialogue) line(line string) {
 		for i := range d.number(f[1]) {
 			d.send("DISCOVER", []string{fmt.Sprintf("mac=02:00:00:00:00:%02x", i)})
 			d.expect("OFFER", nil)
+		}
+	case f[0] == "loop":
+		for i := range d.number(f[1]) {
+			args := slices.Clone(f[3:])
+			for k, a := range args {
+				args[k] = strings.ReplaceAll(a, "%d", strconv.Itoa(10+i))
+			}
+			d.send(f[2], args)
 		}
 	case f[0] == "bind":
 		for i := range d.number(f[2]) {
@@ -358,6 +368,10 @@ func (d *dialogue) network(f []string) {
 			n.RapidCommit = v == "on"
 		case "trust82":
 			n.TrustRelayInfo = v == "on"
+		case "permac":
+			n.MaxLeasesPerMAC = d.number(v)
+		case "perport":
+			n.MaxLeasesPerPort = d.number(v)
 		case "known":
 			n.KnownOnly = v == "only"
 		case "host", "place":

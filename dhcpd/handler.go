@@ -1,6 +1,7 @@
 package dhcpd
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,6 +32,7 @@ type handler struct {
 	plan  *plan
 	own   map[netip.Addr]bool // addresses of this machine
 	table *lease.Table
+	pace  *throttle       // nil where nobody sends too much
 	known knowledge       // nil where no address is probed
 	alone map[string]bool // the interfaces on whose wire there is no other server
 }
@@ -73,6 +75,10 @@ const (
 	reasonFull         reason = "no free address"
 	reasonCrowd        reason = "too many unknown clients have an offer"
 	reasonClaims       reason = "too many unknown clients claim a lease"
+	reasonPace         reason = "sends too much"
+	reasonPerMAC       reason = "has too many leases"
+	reasonPerPort      reason = "its port has too many leases"
+	reasonDeclines     reason = "too many addresses are declined"
 	reasonStranger     reason = "not a known client"
 	reasonWrongNetwork reason = "address is of another network"
 	reasonMoved        reason = "has a reserved address now"
@@ -96,6 +102,9 @@ const (
 	noteDeclined = "address declined: it is in use by someone else"
 	noteConflict = "address is in use by someone who does not lease it: kept from clients"
 	noteDropped  = "options do not fit the reply"
+	notePace     = "a client sends too many messages: it gets no answer to some"
+	notePerMAC   = "a machine wants more leases than one may have (max_leases_per_mac)"
+	notePerPort  = "a port wants more leases than one may have (max_leases_per_port)"
 	noteClaims   = "too many unknown clients ask for a lease that was not offered to them: they have to begin anew"
 )
 
@@ -113,6 +122,11 @@ func (h *handler) handle(now time.Time, r *request) result {
 	}
 	x.choose(candidates)
 	x.recall()
+	if x.sendsTooMuch() {
+		x.note(notePace, netip.Addr{})
+		x.out.reason = reasonPace
+		return x.out
+	}
 	switch r.kind {
 	case dhcpv4.MessageTypeDiscover:
 		x.discover(candidates)
@@ -136,6 +150,9 @@ type exchange struct {
 	key lease.Key
 	n   *network
 	out result
+	// paid says that the message was charged to its sender, fast that the sender
+	// has sent too much.
+	paid, fast bool
 	// rapid says that the ACK answers a DISCOVER: its offer is none.
 	rapid bool
 }
@@ -279,6 +296,9 @@ func (x *exchange) reserved() (netip.Addr, bool) {
 // the one leased now, the one offered a moment ago, the one leased before, the
 // one that the client wishes, any.
 func (x *exchange) pick() (netip.Addr, bool) {
+	if x.tooMany() != "" {
+		return netip.Addr{}, false
+	}
 	if a, ok := x.reserved(); ok {
 		return a, true
 	} else if a.IsValid() {
@@ -359,6 +379,92 @@ func (x *exchange) mayClaim(a netip.Addr) bool {
 	return false
 }
 
+// barred says why a client cannot be leased an address that it may have.
+func (x *exchange) barred(a netip.Addr) reason {
+	if why := x.tooMany(); why != "" {
+		return why
+	}
+	if !x.mayClaim(a) {
+		return reasonClaims
+	}
+	return ""
+}
+
+// tooMany says why a client that has no lease, and is not in the configuration,
+// can have none: its machine, or its port, has as many as it may have.
+func (x *exchange) tooMany() reason {
+	if x.n.host(x.r) != stranger || x.table.Binding(x.n.index, x.key).Active(x.now) {
+		return ""
+	}
+	if x.n.MaxLeasesPerMAC > 0 && x.table.MACHas(x.n.index, x.r.mac, x.n.MaxLeasesPerMAC, x.now) {
+		x.note(notePerMAC, x.n.Subnet.Addr())
+		return reasonPerMAC
+	}
+	if port := x.r.port(); x.n.MaxLeasesPerPort > 0 && port != "" && x.table.OfPort(x.n.index, port, x.now) >= x.n.MaxLeasesPerPort {
+		x.note(notePerPort, x.n.Subnet.Addr())
+		return reasonPerPort
+	}
+	return ""
+}
+
+// senders lists the names by which the message counts as someone's, and how
+// often each may send one.
+func (x *exchange) senders(yield func(name uint64, every time.Duration) bool) {
+	r := x.r
+	if !yield(x.pace.name('m', string(r.mac[:])), clientEvery) {
+		return
+	}
+	if r.clientID != "" && !yield(x.pace.name('c', r.clientID), clientEvery) {
+		return
+	}
+	if port := r.port(); port != "" {
+		yield(x.pace.name('p', port), clientEvery/time.Duration(cmp.Or(x.n.MaxLeasesPerPort, portClients)))
+	}
+}
+
+// sendsTooMuch reports whether the message gets no answer because of those before
+// it. A client that asks for what it leases always gets one: it may be somebody
+// else that sends in its name.
+func (x *exchange) sendsTooMuch() bool {
+	if x.pace == nil {
+		return false
+	}
+	for name, every := range x.senders {
+		x.fast = x.fast || !x.pace.allows(x.now, name, every)
+	}
+	if x.keeps() {
+		return false
+	}
+	if !x.fast {
+		x.charge()
+	}
+	return x.fast
+}
+
+// keeps reports whether the client asks for the address that it leases.
+func (x *exchange) keeps() bool {
+	r := x.r
+	last := x.table.Binding(x.n.index, x.key)
+	if r.kind != dhcpv4.MessageTypeRequest || !last.Active(x.now) || last.MAC != r.mac {
+		return false
+	}
+	if r.ciaddr.IsValid() {
+		return r.ciaddr == last.Addr
+	}
+	return r.requested == last.Addr
+}
+
+// charge has the senders of the message pay for it, once.
+func (x *exchange) charge() {
+	if x.pace == nil || x.paid {
+		return
+	}
+	x.paid = true
+	for name, every := range x.senders {
+		x.pace.charge(x.now, name, every)
+	}
+}
+
 func (x *exchange) discover(candidates []*network) {
 	first := x.n
 	for range maxConflicts {
@@ -416,6 +522,10 @@ func (x *exchange) offer(a netip.Addr) bool {
 // refuse leaves a client without an address, and says so where it can be told.
 func (x *exchange) refuse(n *network) {
 	x.n = n
+	if why := x.tooMany(); why != "" {
+		x.out.reason = why
+		return
+	}
 	if n.KnownOnly && n.host(x.r) == stranger {
 		x.out.reason = reasonStranger
 		return
@@ -526,9 +636,11 @@ func (x *exchange) selecting(candidates []*network) {
 		x.nak(reasonNoAddress)
 	case !x.mayHave(a):
 		x.nak(reasonUnavailable)
-	case !x.mayClaim(a):
-		x.nak(reasonClaims) // it begins again, and is offered an address
 	default:
+		if why := x.barred(a); why != "" {
+			x.nak(why) // it begins again, and may be offered an address
+			return
+		}
 		x.ack(a)
 	}
 }
@@ -556,11 +668,8 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 	switch {
 	case last.Active(x.now) && last.Addr == a && x.mayHave(a):
 		x.ack(a)
-	case (last != nil && last.Addr == a || x.authoritative()) && x.mayHave(a) && !x.mayClaim(a):
-		// It may use its address on, asks again later, or begins anew.
-		x.out.reason = reasonClaims
 	case last != nil && last.Addr == a && x.mayHave(a):
-		x.ack(a)
+		x.grant(a)
 	case last != nil && last.Addr == a:
 		x.nak(reasonUnavailable)
 	case last.Active(x.now):
@@ -569,7 +678,7 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 		// It is reserved for the client, whoever granted it. Or nobody else leases
 		// here, so this was our lease before our table was lost: granting it again
 		// rebuilds the table, and no client loses its address.
-		x.ack(a)
+		x.grant(a)
 	case !x.n.Subnet.Contains(a) && (x.authoritative() || sure):
 		x.nak(reasonWrongNetwork)
 	case x.authoritative() || sure:
@@ -579,6 +688,16 @@ func (x *exchange) confirm(a netip.Addr, sure bool) {
 		// silent, and MAY output a warning."
 		x.out.reason = reasonUnknown
 	}
+}
+
+// grant leases an address to a client that has none from us, unless it is barred
+// from it. Then it may use its address on, asks again later, or begins anew.
+func (x *exchange) grant(a netip.Addr) {
+	if why := x.barred(a); why != "" {
+		x.out.reason = why
+		return
+	}
+	x.ack(a)
 }
 
 // broken answers a REQUEST that names no address at all, with the one that the
@@ -614,6 +733,9 @@ func (x *exchange) ack(a netip.Addr) {
 	if ciaddr != a {
 		ciaddr = netip.Addr{} // not to be written to: it need not be the client's
 	}
+	if x.out.wait {
+		x.charge()
+	}
 	x.reply(dhcpv4.MessageTypeAck, a, ciaddr, d)
 }
 
@@ -626,8 +748,16 @@ func (x *exchange) lease(a netip.Addr) lease.Lease {
 	if x.r.relayed() || x.plan.trusts(x.r.link.name) {
 		relayInfo = string(x.r.relayInfo)
 	}
-	if last := x.table.Binding(x.n.index, x.key); relayInfo == "" && last.Active(x.now) {
+	last := x.table.Binding(x.n.index, x.key)
+	if relayInfo == "" && last.Active(x.now) {
 		relayInfo = last.RelayInfo
+	}
+	if x.fast && last.Active(x.now) {
+		// What it says of itself, another thing each time perhaps, is not worth a write.
+		return lease.Lease{
+			Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
+			HostName: last.HostName, VendorClass: last.VendorClass, RelayInfo: last.RelayInfo, Start: x.now,
+		}
 	}
 	return lease.Lease{
 		Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
@@ -661,9 +791,25 @@ func (x *exchange) decline() {
 	d := declineTime
 	if _, ok := x.n.owners[a]; ok {
 		d = declineHostTime
+	} else if x.n.host(x.r) == stranger && x.declinesTooMany() {
+		if !last.Active(x.now) || last.Addr != a {
+			x.table.Withdraw(x.n.index, x.key)
+			x.out.reason = reasonDeclines
+			return
+		}
+		d = declineHostTime
 	}
 	x.table.Decline(x.n.index, x.lease(a), x.now.Add(d))
 	x.note(noteDeclined, a)
+}
+
+// declinesTooMany reports whether a quarter of the network is declined. Who says
+// so of more has made it up, perhaps: two messages take an address then, for as
+// long as it is believed.
+func (x *exchange) declinesTooMany() bool {
+	const few = 4
+	declined, of := x.table.Declined(x.n.index, x.now)
+	return declined >= max(few, of/4)
 }
 
 // release ends a lease early. The client gets the same address again as long

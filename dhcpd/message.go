@@ -142,6 +142,14 @@ func readAgent(relayInfo []byte) agent {
 	}
 }
 
+// port names the port that the client is plugged in, "" where that is not said.
+func (a agent) port() string {
+	if a.circuitID == "" && a.remoteID == "" {
+		return ""
+	}
+	return string(rune(len(a.circuitID))) + a.circuitID + a.remoteID
+}
+
 // link is the interface that a message came by, as data for the handler.
 type link struct {
 	name  string

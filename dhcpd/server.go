@@ -174,7 +174,7 @@ func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 		look:  lookInterface, open: openSocket,
 		plan: p, links: map[string]*link{}, listening: map[string]*port{}, changed: make(chan struct{}, 1),
 		jobs:    make(chan func(), 1),
-		handler: handler{table: lease.NewTable(leases)},
+		handler: handler{table: lease.NewTable(leases), pace: newThrottle()},
 		limiter: limiter{},
 		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
 		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(), mute: map[string]time.Time{}, marks: marks{},
@@ -658,6 +658,12 @@ func (s *Server) one(now time.Time, p *packet) {
 	o := outgoing{port: p.port, result: out, mac: r.mac}
 	switch {
 	case out.payload == nil:
+		switch out.reason {
+		case reasonPace:
+			s.counters.throttled.Add(1)
+		case reasonCrowd, reasonClaims, reasonPerMAC, reasonPerPort, reasonDeclines:
+			s.counters.overQuota.Add(1)
+		}
 		if r.kind == dhcpv4.MessageTypeDiscover || r.kind == dhcpv4.MessageTypeRequest || r.kind == dhcpv4.MessageTypeInform {
 			s.counters.unanswered.Add(1)
 		}
@@ -675,7 +681,9 @@ func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []not
 		switch n.text {
 		case noteDropped:
 			s.counters.optionsCut.Add(1)
-		case noteFull, noteClaims:
+		case notePace:
+			args = []any{keyMAC, client, keyIface, iface}
+		case noteFull, noteClaims, notePerMAC, notePerPort:
 			args[2] = "subnet" // no client's address is at stake
 		case noteConflict:
 			s.counters.conflicts.Add(1)

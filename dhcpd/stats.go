@@ -12,6 +12,8 @@ type Stats struct {
 	Sent         Messages
 	Malformed    uint64 // packets that are no message of a client
 	Unanswered   uint64 // messages that got no answer though their type asks for one
+	Throttled    uint64 // messages that got no answer because their senders send too much
+	OverQuota    uint64 // messages that got no answer because there are too many of their kind
 	QueueDropped uint64 // packets given up while too many waited
 	OptionsCut   uint64 // replies that had no room for all options
 	Panics       uint64 // packets that hit a bug in this program
@@ -38,6 +40,7 @@ type counters struct {
 	received, sent [9]atomic.Uint64 // by message type
 	malformed, unanswered, optionsCut, panics,
 	sendErrors, writeErrors, writeDropped,
+	throttled, overQuota,
 	probes, conflicts, unprobed, otherServers atomic.Uint64
 }
 
@@ -47,6 +50,8 @@ func (c *counters) stats() Stats {
 		Sent:         messages(&c.sent),
 		Malformed:    c.malformed.Load(),
 		Unanswered:   c.unanswered.Load(),
+		Throttled:    c.throttled.Load(),
+		OverQuota:    c.overQuota.Load(),
 		OptionsCut:   c.optionsCut.Load(),
 		Panics:       c.panics.Load(),
 		SendErrors:   c.sendErrors.Load(),

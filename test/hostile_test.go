@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -144,6 +145,50 @@ func TestHostileDHCP(t *testing.T) {
 	if log := o.service.Log.String(); strings.Contains(log, "panic") || strings.ContainsAny(log, "\x1b\x00") {
 		t.Errorf("the log:\n%s", log)
 	}
+}
+
+// A flood of clients that nobody knows, each of which claims to have leased an
+// address, gets half of the network at most; who comes after it is leased one.
+func TestHostileClaims(t *testing.T) {
+	t.Parallel()
+	o := opened(t, "badclaims", nil)
+	o.service.Wait(alone)
+	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.66/24"))
+	conn := udp(t, h, "192.168.50.66:68")
+	to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(server + ":67"))
+	flood := func() {
+		for i := range 1000 {
+			requested := net.IPv4(192, 168, 50, byte(100+i%100))
+			b := message(t, byte(i), dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(net.HardwareAddr{2, 1, 0, 0, byte(i >> 8), byte(i)}),
+				dhcpv4.WithClientIP(net.IPv4zero), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(requested)))
+			if _, err := conn.WriteToUDP(b, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flood()
+	const half = 50 // of 99
+	for try := 0; ; try++ {
+		var status struct {
+			Pools []struct{ Size, Leased int }
+		}
+		if err := json.Unmarshal([]byte(o.status(t)), &status); err != nil {
+			t.Fatal(err)
+		}
+		if p := status.Pools[0]; p.Size != 99 || p.Leased > half {
+			t.Fatalf("the flood has %d of %d addresses", p.Leased, p.Size)
+		} else if p.Leased == half {
+			break
+		} else if try == 50 {
+			t.Fatalf("only %d addresses are leased: that is no flood", p.Leased)
+		}
+		flood()
+		time.Sleep(100 * time.Millisecond)
+	}
+	if s := o.simulate(t, o.net.Host(t, reception, netip.Prefix{}), "--mac", reception.String()); s.Lease.Address.String() != "192.168.50.20" {
+		t.Errorf("after it the phone of the configuration has %s", s.Lease.Address)
+	}
+	o.leased(t, mac.Addr{0, 4, 0x13, 0x71, 0, 3}, "snomD785")
 }
 
 // tftpError reads one packet and gives the code and text of an ERROR.

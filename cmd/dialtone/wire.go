@@ -324,6 +324,7 @@ func dhcpConfig(cfg configuration) dhcpd.Config {
 			Domain: n.Domain, LeaseTime: n.LeaseTime, Options: dhcpOptions(n.Options),
 			Authoritative: authority(n.Authoritative), Probe: n.Probe,
 			RapidCommit: n.RapidCommit, TrustRelayInfo: n.TrustRelayInfo, KnownOnly: n.KnownOnly,
+			MaxLeasesPerMAC: n.MaxLeasesPerMAC, MaxLeasesPerPort: n.MaxLeasesPerPort,
 		}
 		if !n.DNSSet {
 			// DNS is not served yet, so the best that is known is a router.

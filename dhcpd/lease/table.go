@@ -17,6 +17,9 @@ type Scope struct {
 	// Excluded are addresses that the ranges do not give out: the server's, the
 	// routers', reserved ones.
 	Excluded map[netip.Addr]bool
+	// Port names the port of a relay or switch by what it says (option 82), ""
+	// where that names none. Where Port is nil, leases are not counted by port.
+	Port func(relayInfo string) string
 }
 
 // Table holds every lease and offer in memory. One goroutine owns it. Changes
@@ -73,6 +76,7 @@ type pool struct {
 	claims  claims
 	size    int
 	held    [holds]ends
+	groups  groups
 	// next and inRange are the first address that was never touched, and its
 	// range.
 	next    netip.Addr
@@ -369,6 +373,7 @@ func (c *Change) undo() {
 // the addresses that become free.
 func (p *pool) place(e *entry, l *Lease) {
 	p.count(e.given, e.lease, l)
+	p.group(e.lease, l)
 	if e.lease != nil {
 		if k := e.lease.Key(); p.clients[k] == e {
 			delete(p.clients, k)

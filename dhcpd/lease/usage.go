@@ -40,6 +40,13 @@ func (t *Table) Usage(network int, now time.Time) Usage {
 	return u
 }
 
+// Declined counts the addresses of the ranges of a network that are declined.
+func (t *Table) Declined(network int, now time.Time) (declined, of int) {
+	p := t.pools[network]
+	p.held[heldDeclined].pass(now)
+	return p.held[heldDeclined].n, p.size
+}
+
 // What a lease counts as: its state, and whether a range gives its address out.
 const (
 	heldLeased = iota

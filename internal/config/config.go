@@ -71,6 +71,8 @@ type Network struct {
 	Ports      []Port
 	// RapidCommit, TrustRelayInfo and KnownOnly are as in dhcpd.Network.
 	RapidCommit, TrustRelayInfo, KnownOnly bool
+	// MaxLeasesPerMAC and MaxLeasesPerPort (0: any number) are as in dhcpd.Network.
+	MaxLeasesPerMAC, MaxLeasesPerPort int
 	// Authoritative says whether no other server leases here. nil is "auto": to
 	// be found out.
 	Authoritative *bool

@@ -50,7 +50,7 @@ func TestLoadExample(t *testing.T) {
 			Routers:    []netip.Addr{addr("192.168.50.1")},
 			DNSServers: []netip.Addr{addr("192.168.50.2")}, DNSSet: true,
 			NTPServers: []netip.Addr{addr("192.168.50.2")},
-			Domain:     "office.example", LeaseTime: 12 * time.Hour, Probe: true,
+			Domain:     "office.example", LeaseTime: 12 * time.Hour, Probe: true, MaxLeasesPerMAC: 16,
 			VLAN:    &VLAN{ID: 20, Priority: 5},
 			Options: []Option{{Code: 2, Data: []byte{0, 0, 0x0e, 0x10}}},
 			Hosts:   []Host{{MAC: mac.Addr{2, 0, 0x5e, 0x10, 0, 1}, Address: addr("192.168.50.10"), Name: "printer"}},
@@ -124,6 +124,8 @@ network "a" {
   rapid_commit     = true
   trust_relay_info = true
   known_only       = true
+  max_leases_per_mac  = 64
+  max_leases_per_port = 3
   port "meeting room" {
     circuit_id = "ge-0/0/7"
     remote_id  = "0x00a1"
@@ -213,14 +215,14 @@ provisioning {
 					{Code: 42, Data: []byte{192, 0, 2, 1, 192, 0, 2, 2}},
 					{Code: 26, Data: []byte{0x05, 0x78}},
 				},
-				RapidCommit: true, TrustRelayInfo: true, KnownOnly: true,
+				RapidCommit: true, TrustRelayInfo: true, KnownOnly: true, MaxLeasesPerMAC: 64, MaxLeasesPerPort: 3,
 				Ports: []Port{{CircuitID: "ge-0/0/7", RemoteID: "\x00\xa1", Address: addr("10.0.0.70"), Name: "meeting"}},
 				Hosts: []Host{
 					{MAC: mac.Addr{2, 0, 0x5e, 0, 0x53, 1}, Address: addr("10.0.0.10"), Name: "printer"},
 					{MAC: mac.Addr{2, 0, 0, 0, 0, 2}, Address: addr("10.255.255.254"), Name: "tv"},
 				},
 			},
-			{Name: "b", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/25"), DNSSet: true, LeaseTime: 7 * 24 * time.Hour, Authoritative: new(false)},
+			{Name: "b", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/25"), DNSSet: true, LeaseTime: 7 * 24 * time.Hour, MaxLeasesPerMAC: 16, Authoritative: new(false)},
 		},
 		Provisioning: Provisioning{Scheme: "https", Secrets: "lease", HTTPPort: 8080, TFTPPort: 69},
 		HTTPS:        &HTTPS{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "cert.pem"), Port: 8443},

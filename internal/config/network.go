@@ -22,12 +22,16 @@ const (
 	shortestTime = 2 * time.Minute // dnsmasq's floor too: below it renewals are all there is
 	longestTime  = 365 * 24 * time.Hour
 
+	defaultPerMAC = 16
+	mostLeases    = 1 << 20
+
 	maxExcluded = 1 << 16 // addresses, spans written out
 )
 
 func networkSchema() *hcl.BodySchema {
 	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface",
-		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only")
+		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only",
+		"max_leases_per_mac", "max_leases_per_port")
 	return with(with(with(with(schema, "vlan"), "option", "name"), "host", "mac"), "port", "name")
 }
 
@@ -58,6 +62,8 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 	n.RapidCommit = b.boolean("rapid_commit", false)
 	n.TrustRelayInfo = b.boolean("trust_relay_info", false)
 	n.KnownOnly = b.boolean("known_only", false)
+	n.MaxLeasesPerMAC = b.integer("max_leases_per_mac", defaultPerMAC, 1, mostLeases)
+	n.MaxLeasesPerPort = b.integer("max_leases_per_port", 0, 1, mostLeases)
 	if vlan := d.single(b.ofType("vlan")); vlan != nil {
 		v := d.open(vlan, arguments("id!", "priority"))
 		n.VLAN = &VLAN{ID: v.integer("id", 0, 1, 4094), Priority: v.integer("priority", 0, 0, 7)}
