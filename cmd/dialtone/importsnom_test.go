@@ -286,3 +286,114 @@ func TestImportSnom(t *testing.T) {
 		t.Errorf("exit status %d\n%s", status, stderr)
 	}
 }
+
+// What render --all writes is a folder like any other.
+func TestImportSnomOfRenderAll(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config, tree := filepath.Join(dir, "config"), filepath.Join(dir, "tree")
+	if err := writeConfiguration(config, map[string][]byte{
+		"dialtone.hcl": []byte(`
+appliance {
+  interface = "eth0"
+  state_dir = "` + dir + `/state"
+  files_dir = "` + dir + `/files"
+}
+profile "base" {
+  default = true
+  settings {
+    language   = { value = "Deutsch", perm = "!" }
+    ring_sound = ["Ringer1", "Ringer2"]
+  }
+  languages {
+    gui = { "Deutsch" = "languages/gui_lang_DE.xml" }
+  }
+  phonebook {
+    contact "Reception" {
+      number = "100"
+    }
+  }
+  dialplan {
+    template "*" {
+      timeout = 5
+    }
+  }
+}
+model "snomD785" {
+  firmware = "snomD785-10.1.215.13-SIP-r.bin"
+}
+profile "desk" {
+  settings {
+    http_pass = password("web/${phone.mac}")
+  }
+}
+phone "000413920001" {
+  name    = "anna"
+  model   = "snomD785"
+  profile = "desk"
+  identity "1" {
+    user      = "101"
+    password  = sensitive("hush")
+    registrar = "pbx.example"
+  }
+  key "0" {
+    type  = "blf"
+    value = "102"
+  }
+}
+phone "000413920002" {
+  name    = "bob"
+  model   = "snomD785"
+  profile = "desk"
+  phonebook {
+    contact "Anna" {
+      number = "101"
+    }
+  }
+}
+phone "000413260001" {
+  name     = "branch"
+  model    = "snom370"
+  redirect = "https://branch.example/"
+}
+`),
+		"../files/firmware/snomD785-10.1.215.13-SIP-r.bin": []byte("image"),
+		"../files/languages/gui_lang_DE.xml":               []byte("<phrases/>"),
+	}, false); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := command(config, "render", "--all", tree, "--files", "copy", "--reveal", "--server", "192.0.2.1"); status != 0 {
+		t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+	before, err := load(config, statePasswords)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := trial{appliance: []byte("appliance {\n  interface = \"eth0\"\n}\n")}
+	result, err := migrate.Snom(tree, migrate.SnomOptions{Model: profiles.ModelHint, Check: trial.check})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Phones) != 3 {
+		t.Errorf("%d phones, want 3", len(result.Phones))
+	}
+	a := &app{Log: slog.New(slog.DiscardHandler)}
+	for _, p := range result.Phones {
+		if p.State, err = setBy(a, before, p); err != nil {
+			t.Fatal(err)
+		}
+		now, err := setBy(a, trial.loaded, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := p.Differences(now); len(lines) > 0 {
+			t.Errorf("%s: %s", p.MAC, strings.Join(lines, "; "))
+		}
+	}
+	text := string(result.Files[0].Text)
+	for _, want := range []string{`firmware = "snomD785-10.1.215.13-SIP-r.bin"`, `"Deutsch" = "files/languages/gui_lang_DE.xml"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}

@@ -529,6 +529,9 @@ func (s *snom) tidyBook(state *snomState) {
 				continue
 			}
 			kept++
+			if c.FirstName == name && c.LastName == "" {
+				c.FirstName = "" // as it is written for a name alone
+			}
 			state.contacts = append(state.contacts, phonefile.Contact{
 				Name:      s.text(c.At, "a contact", cmp.Or(name, n.Number)),
 				FirstName: s.text(c.At, "a contact", c.FirstName), LastName: s.text(c.At, "a contact", c.LastName),

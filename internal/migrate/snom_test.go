@@ -188,3 +188,20 @@ func TestMACIn(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is read through links that lead out of the folder.
+func TestSnomLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeTree(t, dir, []txtar.File{
+		{Name: "secret.xml", Data: []byte(`<settings><phone-settings><language perm="">outside</language></phone-settings></settings>`)},
+		{Name: "in/snom370.htm", Data: []byte(`<setting-files><file url="http://h/out.xml"/><file url="http://h/../secret.xml"/></setting-files>`)},
+	})
+	if err := os.Symlink("../secret.xml", filepath.Join(dir, "in", "out.xml")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Snom(filepath.Join(dir, "in"), SnomOptions{})
+	if err != nil || len(r.Files) != 0 || len(r.Problems) != 3 {
+		t.Errorf("%v %v\n%v", err, r.Problems, r.Files)
+	}
+}

@@ -81,6 +81,12 @@ func openSnomFolder(dir string, problem func(phonefile.Place, string, ...any)) (
 		case len(f.names) == maxEntries:
 			return fmt.Errorf("there are more than %d files", maxEntries)
 		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			if info, err := root.Stat(name); err != nil || info.IsDir() {
+				problem(phonefile.Place{File: name}, "links to folders, or out of this one, are not followed: copy what it leads to")
+				return nil
+			}
+		}
 		f.names = append(f.names, name)
 		if first, ok := f.index[canonical(name)]; ok {
 			problem(phonefile.Place{File: name}, "the name is that of %s, spelled otherwise: it is not read", first)
@@ -99,7 +105,7 @@ func openSnomFolder(dir string, problem func(phonefile.Place, string, ...any)) (
 
 func (f *snomFolder) close() { _ = f.root.Close() }
 
-// at is the host of the URLs that stand for the folder itself.
+// folderHost is the host of the URLs that stand for the folder itself.
 const folderHost = "folder.invalid"
 
 func folderURL(name string) string {

@@ -240,11 +240,15 @@ func (s *snom) own(p *snomPhone, general snomLayer) snomLayer {
 		l.settings = slices.DeleteFunc(l.settings, func(v phonefile.Setting) bool { return hasSetting(shared.layer.settings, v) })
 	}
 	// An identity with a user is active unless its own layer says otherwise.
+	user := func(v phonefile.Setting) bool {
+		return v.Name == "user_active" && slices.ContainsFunc(l.settings, func(o phonefile.Setting) bool {
+			return o.Name == "user_name" && o.Value != "" && o.ID().Index == v.ID().Index
+		})
+	}
+	active := func(v phonefile.Setting) bool { return v.Value == "on" && v.Perm == "" }
+	l.settings = slices.DeleteFunc(l.settings, func(v phonefile.Setting) bool { return user(v) && active(v) })
 	for _, v := range state.memory.Settings {
-		if v.Name == "user_active" && v.Index != nil && !hasSetting(l.settings, v) &&
-			slices.ContainsFunc(l.settings, func(o phonefile.Setting) bool {
-				return o.Name == "user_name" && o.Value != "" && o.Index != nil && *o.Index == *v.Index
-			}) {
+		if user(v) && !active(v) && !hasSetting(l.settings, v) {
 			l.settings = append(l.settings, v)
 		}
 	}
