@@ -10,10 +10,11 @@ import (
 // lists are there, and no meaning is a sentence.
 func TestSettingsCatalogue(t *testing.T) {
 	t.Parallel()
-	list, err := BuiltinSettings()
+	set, err := NewSet()
 	if err != nil {
 		t.Fatal(err)
 	}
+	list := set.Settings()
 	if len(list) < 300 {
 		t.Errorf("%d settings", len(list))
 	}

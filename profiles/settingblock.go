@@ -124,10 +124,10 @@ func (l *loader) valueList(a *hcl.Attribute) (list []SettingValue, ok bool) {
 // Settings lists what is known of settings, sorted by name.
 func (s *Set) Settings() []Setting { return s.settings.list() }
 
-// BuiltinSettings lists the settings that the program knows by itself.
-func BuiltinSettings() ([]Setting, error) {
+// NewSet gives the Set of no configuration: what the program knows by itself.
+func NewSet() (*Set, error) {
 	c, err := builtinSettings()
-	return c.list(), err
+	return &Set{settings: c}, err
 }
 
 func (c settings) list() []Setting {

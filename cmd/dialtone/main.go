@@ -30,6 +30,7 @@ type commandLine struct {
 	Simulate simulateCmd `cmd:"" help:"Be a phone: lease an address, fetch everything, say what it would be set to."`
 	Demo     demoCmd     `cmd:"" help:"Watch three simulated phones boot, in a network of its own."`
 	Settings settingsCmd `cmd:"" help:"Search what phones can be set to."`
+	Schema   schemaCmd   `cmd:"" help:"Describe the language of configurations for editors, as JSON."`
 	Version  versionCmd  `cmd:"" help:"Say which version this is."`
 }
 

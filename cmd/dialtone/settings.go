@@ -16,12 +16,11 @@ type settingsCmd struct {
 	Word  []string `arg:"" optional:"" help:"Words that the name, the meaning or a value has; none lists all."`
 	Model string   `short:"m" placeholder:"MODEL" help:"Only what phones of this model know."`
 	JSON  bool     `help:"Print everything that is known as JSON."`
-	// No configuration is needed; one that is there adds its setting blocks.
-	Config string `short:"c" placeholder:"DIR|FILE" help:"Configuration whose setting blocks count too (/etc/dialtone, where it is)."`
+	settingsSource
 }
 
 func (c *settingsCmd) Run(a *app) error {
-	list, set, err := c.catalogue()
+	set, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func (c *settingsCmd) Run(a *app) error {
 		}
 	}
 	found := []profiles.Setting{}
-	for _, s := range list {
+	for _, s := range set.Settings() {
 		if s.Matches(c.Word) && (c.Model == "" || s.KnownTo(m)) {
 			found = append(found, s)
 		}
@@ -50,24 +49,29 @@ func (c *settingsCmd) Run(a *app) error {
 	return writeSettings(a.Stdout, found, c.Word)
 }
 
-// catalogue reads the configuration where one was named or is in its usual place.
-func (c *settingsCmd) catalogue() ([]profiles.Setting, *profiles.Set, error) {
-	path := c.Config
+// settingsSource names a configuration whose setting blocks add to what the
+// program knows. None is needed.
+type settingsSource struct {
+	Config string `short:"c" placeholder:"DIR|FILE" help:"Configuration whose setting blocks count too (/etc/dialtone, where it is)."`
+}
+
+// load reads the configuration where one was named or is in its usual place.
+func (s settingsSource) load() (*profiles.Set, error) {
+	path := s.Config
 	if path == "" {
 		path = defaultConfig
 		if _, err := os.Stat(path); err != nil {
-			list, err := profiles.BuiltinSettings()
-			return list, &profiles.Set{}, err
+			return profiles.NewSet()
 		}
 	}
 	cfg, err := load(path, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if cfg.Report.HasErrors() && c.Config != "" {
-		return nil, nil, errors.New("the configuration has errors: see dialtone check")
+	if cfg.Report.HasErrors() && s.Config != "" {
+		return nil, errors.New("the configuration has errors: see dialtone check")
 	}
-	return cfg.Set.Settings(), cfg.Set, nil
+	return cfg.Set, nil
 }
 
 // detailed is how many settings are shown with all that is known of them.

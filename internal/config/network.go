@@ -28,7 +28,17 @@ const (
 	maxExcluded = 1 << 16 // addresses, spans written out
 )
 
-func networkSchema() *hcl.BodySchema {
+// The schemas of the blocks that this file reads.
+var (
+	networkSchema     = newNetworkSchema()
+	vlanSchema        = arguments("id!", "priority")
+	optionSchema      = arguments("value", "hex")
+	hostSchema        = arguments("address!", "name")
+	portSchema        = arguments("circuit_id", "remote_id", "address!", "name")
+	vendorClassSchema = with(arguments("match!"), "option", "name")
+)
+
+func newNetworkSchema() *hcl.BodySchema {
 	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface",
 		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only",
 		"max_leases_per_mac", "max_leases_per_port")
@@ -36,7 +46,7 @@ func networkSchema() *hcl.BodySchema {
 }
 
 func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
-	b := d.open(block, networkSchema())
+	b := d.open(block, networkSchema)
 	n := Network{Name: block.Labels[0], Interface: d.cfg.Appliance.Interface, DeclRange: block.DefRange}
 	d.named(block, "network", slices.IndexFunc(d.cfg.Networks, func(o Network) bool { return o.Name == n.Name }),
 		func(i int) hcl.Range { return d.cfg.Networks[i].DeclRange })
@@ -65,7 +75,7 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 	n.MaxLeasesPerMAC = b.integer("max_leases_per_mac", defaultPerMAC, 1, mostLeases)
 	n.MaxLeasesPerPort = b.integer("max_leases_per_port", 0, 1, mostLeases)
 	if vlan := d.single(b.ofType("vlan")); vlan != nil {
-		v := d.open(vlan, arguments("id!", "priority"))
+		v := d.open(vlan, vlanSchema)
 		n.VLAN = &VLAN{ID: v.integer("id", 0, 1, 4094), Priority: v.integer("priority", 0, 0, 7)}
 	}
 	n.Options = d.options(b.ofType("option"), n.owned(b))
@@ -288,7 +298,7 @@ func (d *decoder) options(blocks hcl.Blocks, owned map[uint8]string) []Option {
 	var options []Option
 	given := make(map[uint8]hcl.Range)
 	for _, block := range blocks {
-		b := d.open(block, arguments("value", "hex"))
+		b := d.open(block, optionSchema)
 		at := block.LabelRanges[0]
 		code, err := option.Lookup(block.Labels[0])
 		if err != nil {
@@ -388,7 +398,7 @@ func native(v cty.Value) (any, error) {
 }
 
 func (d *decoder) host(block *hcl.Block, n Network) (Host, bool) {
-	b := d.open(block, arguments("address!", "name"))
+	b := d.open(block, hostSchema)
 	at := block.LabelRanges[0]
 	h := Host{DeclRange: at}
 	valid := true
@@ -441,7 +451,7 @@ func (b body) reserved(n Network) (netip.Addr, bool) {
 // port reads a reservation for whatever is plugged in at a place, and adds it
 // to the network.
 func (d *decoder) port(block *hcl.Block, n *Network) {
-	b := d.open(block, arguments("circuit_id", "remote_id", "address!", "name"))
+	b := d.open(block, portSchema)
 	p := Port{DeclRange: block.LabelRanges[0]}
 	valid := true
 	for _, id := range []struct {
@@ -557,7 +567,7 @@ func inOrder[T any](a, b T, ra, rb hcl.Range) (earlier, later T) {
 }
 
 func (d *decoder) vendorClass(block *hcl.Block) {
-	b := d.open(block, with(arguments("match!"), "option", "name"))
+	b := d.open(block, vendorClassSchema)
 	c := VendorClass{Name: block.Labels[0], DeclRange: block.DefRange}
 	d.named(block, "vendor class", slices.IndexFunc(d.cfg.Classes, func(o VendorClass) bool { return o.Name == c.Name }),
 		func(i int) hcl.Range { return d.cfg.Classes[i].DeclRange })

@@ -15,13 +15,23 @@ const (
 	defaultAdminListen = "127.0.0.1:8067"
 )
 
+// The schemas of the blocks that this file reads.
+var (
+	applianceSchema    = arguments("interface", "state_dir", "files_dir")
+	provisioningSchema = arguments("scheme", "secrets", "pnp", "http_port", "tftp_port")
+	httpsSchema        = arguments("certificate", "key", "client_ca", "port")
+	dnsSchema          = with(arguments("forwarders", "hold"), "record", "name")
+	recordSchema       = arguments("address", "addresses")
+	adminSchema        = arguments("listen", "password")
+)
+
 func (d *decoder) appliance(block *hcl.Block) {
 	a := &d.cfg.Appliance
 	a.StateDir, a.FilesDir = defaultStateDir, defaultFilesDir
 	if block == nil {
 		return
 	}
-	b := d.open(block, arguments("interface", "state_dir", "files_dir"))
+	b := d.open(block, applianceSchema)
 	a.Interface, _ = b.interfaceName()
 	a.StateDir, _ = b.path("state_dir", defaultStateDir)
 	a.FilesDir, _ = b.path("files_dir", defaultFilesDir)
@@ -33,7 +43,7 @@ func (d *decoder) provisioning(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	b := d.open(block, arguments("scheme", "secrets", "pnp", "http_port", "tftp_port"))
+	b := d.open(block, provisioningSchema)
 	p.Scheme = b.oneOf("scheme", p.Scheme, "http", "https", "tftp")
 	p.Secrets = b.oneOf("secrets", p.Secrets, "lease", "certificate", "anyone")
 	p.PnP = b.boolean("pnp", p.PnP)
@@ -61,7 +71,7 @@ func (d *decoder) https(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	b := d.open(block, arguments("certificate", "key", "client_ca", "port"))
+	b := d.open(block, httpsSchema)
 	d.cfg.HTTPS = &HTTPS{
 		Certificate: b.existing("certificate"),
 		Key:         b.existing("key"),
@@ -93,7 +103,7 @@ func (d *decoder) dns(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	b := d.open(block, with(arguments("forwarders", "hold"), "record", "name"))
+	b := d.open(block, dnsSchema)
 	d.cfg.DNS = &DNS{}
 	forwarders, _ := b.list("forwarders")
 	for _, e := range forwarders {
@@ -126,7 +136,7 @@ func (d *decoder) dns(block *hcl.Block) {
 }
 
 func (d *decoder) record(block *hcl.Block, given map[string]hcl.Range) (Record, bool) {
-	b := d.open(block, arguments("address", "addresses"))
+	b := d.open(block, recordSchema)
 	at := block.LabelRanges[0]
 	r := Record{DeclRange: at}
 	var err error
@@ -166,7 +176,7 @@ func (d *decoder) admin(block *hcl.Block) {
 	if block == nil {
 		return
 	}
-	b := d.open(block, arguments("listen", "password"))
+	b := d.open(block, adminSchema)
 	a := &Admin{Listen: defaultAdminListen}
 	d.cfg.Admin = a
 	if v, ok := b.get("password", true); ok {

@@ -1,0 +1,22 @@
+package main
+
+import "encoding/json"
+
+type schemaCmd struct {
+	JSON bool `default:"true" negatable:"" hidden:"" help:"There is no other format."`
+	settingsSource
+}
+
+func (c *schemaCmd) Run(a *app) error {
+	set, err := c.load()
+	if err != nil {
+		return err
+	}
+	schema, err := set.Describe()
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(a.Stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(schema)
+}
