@@ -150,9 +150,9 @@ type exchange struct {
 	key lease.Key
 	n   *network
 	out result
-	// paid says that the message was charged to its sender, fast that the sender
-	// has sent too much.
-	paid, fast bool
+	// fast says that the sender has sent too much, unpaid that the message was not
+	// charged to it.
+	fast, unpaid bool
 	// rapid says that the ACK answers a DISCOVER: its offer is none.
 	rapid bool
 }
@@ -407,19 +407,24 @@ func (x *exchange) tooMany() reason {
 	return ""
 }
 
-// senders lists the names by which the message counts as someone's, and how
-// often each may send one.
-func (x *exchange) senders(yield func(name uint64, every time.Duration) bool) {
+// payer is a name by which a message counts as someone's, and how often that one
+// may send one.
+type payer struct {
+	name  uint64
+	every time.Duration
+}
+
+// payers appends the names by which the message counts.
+func (x *exchange) payers(list []payer) []payer {
 	r := x.r
-	if !yield(x.pace.name('m', string(r.mac[:])), clientEvery) {
-		return
-	}
-	if r.clientID != "" && !yield(x.pace.name('c', r.clientID), clientEvery) {
-		return
+	list = append(list, payer{x.pace.name('m', r.mac[:]), clientEvery})
+	if id := r.clientID; id != "" && !(len(id) == 7 && id[0] == hardwareType && id[1:] == string(r.mac[:])) {
+		list = append(list, payer{x.pace.name('c', []byte(id)), clientEvery})
 	}
 	if port := r.port(); port != "" {
-		yield(x.pace.name('p', port), clientEvery/time.Duration(cmp.Or(x.n.MaxLeasesPerPort, portClients)))
+		list = append(list, payer{x.pace.name('p', []byte(port)), clientEvery / time.Duration(cmp.Or(x.n.MaxLeasesPerPort, portClients))})
 	}
+	return list
 }
 
 // sendsTooMuch reports whether the message gets no answer because of those before
@@ -429,14 +434,18 @@ func (x *exchange) sendsTooMuch() bool {
 	if x.pace == nil {
 		return false
 	}
-	for name, every := range x.senders {
-		x.fast = x.fast || !x.pace.allows(x.now, name, every)
+	var buf [3]payer
+	list := x.payers(buf[:0])
+	for _, p := range list {
+		x.fast = x.fast || !x.pace.allows(x.now, p.name, p.every)
 	}
-	if x.keeps() {
+	if x.unpaid = x.keeps(); x.unpaid {
 		return false
 	}
 	if !x.fast {
-		x.charge()
+		for _, p := range list {
+			x.pace.charge(x.now, p.name, p.every)
+		}
 	}
 	return x.fast
 }
@@ -454,14 +463,12 @@ func (x *exchange) keeps() bool {
 	return r.requested == last.Addr
 }
 
-// charge has the senders of the message pay for it, once.
-func (x *exchange) charge() {
-	if x.pace == nil || x.paid {
-		return
-	}
-	x.paid = true
-	for name, every := range x.senders {
-		x.pace.charge(x.now, name, every)
+// chargeWrite has the senders of a message that was free pay for the write that
+// it costs.
+func (x *exchange) chargeWrite() {
+	var buf [3]payer
+	for _, p := range x.payers(buf[:0]) {
+		x.pace.charge(x.now, p.name, p.every)
 	}
 }
 
@@ -733,8 +740,8 @@ func (x *exchange) ack(a netip.Addr) {
 	if ciaddr != a {
 		ciaddr = netip.Addr{} // not to be written to: it need not be the client's
 	}
-	if x.out.wait {
-		x.charge()
+	if x.out.wait && x.unpaid {
+		x.chargeWrite()
 	}
 	x.reply(dhcpv4.MessageTypeAck, a, ciaddr, d)
 }

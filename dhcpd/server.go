@@ -481,7 +481,11 @@ func (s *Server) holds(kind dhcpv4.MessageType, packet []byte) bool {
 	if kind != dhcpv4.MessageTypeRequest {
 		return false
 	}
-	m, _, ok := s.store.View().Client(netip.AddrFrom4([4]byte(packet[offCIAddr:])))
+	a := netip.AddrFrom4([4]byte(packet[offCIAddr:]))
+	if a.IsUnspecified() {
+		return false
+	}
+	m, _, ok := s.store.View().Client(a)
 	return ok && m == mac.Addr(packet[offCHAddr:])
 }
 

@@ -42,8 +42,8 @@ func newThrottle() *throttle {
 }
 
 // name is a name of some kind as the throttle keeps it.
-func (t *throttle) name(kind byte, s string) uint64 {
-	return maphash.String(t.seed, s) ^ uint64(kind)<<56
+func (t *throttle) name(kind byte, s []byte) uint64 {
+	return maphash.Bytes(t.seed, s) ^ uint64(kind)<<56
 }
 
 // find gives the place of a name, nil where it has none.
