@@ -35,6 +35,24 @@ type handler struct {
 	pace  *throttle       // nil where nobody sends too much
 	known knowledge       // nil where no address is probed
 	alone map[string]bool // the interfaces on whose wire there is no other server
+	spare [][]byte        // of replies that were sent
+}
+
+// buffer gives room for a reply.
+func (h *handler) buffer() []byte {
+	if n := len(h.spare); n > 0 {
+		b := h.spare[n-1]
+		h.spare = h.spare[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, 640)
+}
+
+// reuse takes back the payload of a reply that was sent.
+func (h *handler) reuse(payload []byte) {
+	if len(h.spare) < groupSize {
+		h.spare = append(h.spare, payload)
+	}
 }
 
 // configure puts a plan, and the addresses of this machine, into effect. The

@@ -138,18 +138,22 @@ func (q *queue) get(packets []*packet) {
 	}
 }
 
+// maxSpare is how many packets are kept to be read into again: what a crowd
+// needed goes with it.
+const maxSpare = 1024
+
 // put takes packets back that are done with.
 func (q *queue) put(packets []*packet) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = append(q.spare, packets...)
+	q.spare = append(q.spare, packets[:min(len(packets), max(0, maxSpare-len(q.spare)))]...)
 }
 
 func (q *queue) push(packets ...*packet) {
 	q.mu.Lock()
 	for _, p := range packets {
 		if old := q.lane(p).rings[p.urgency()].push(p); old != nil {
-			q.spare = append(q.spare, old)
+			q.spare = append(q.spare, old) // there are as many fewer in the line
 			q.dropped++
 		}
 	}

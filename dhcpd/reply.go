@@ -36,7 +36,7 @@ func (x *exchange) reply(kind dhcpv4.MessageType, yiaddr, ciaddr netip.Addr, d t
 	}
 	m := message{request: x.r, kind: kind, yiaddr: yiaddr, ciaddr: ciaddr, id: id, duration: d, reason: x.out.reason}
 	m.bootFields(items)
-	payload, dropped := m.marshal(items)
+	payload, dropped := m.marshal(x.buffer(), items)
 	if dropped > 0 {
 		x.note(noteDropped, yiaddr)
 	}
@@ -92,9 +92,9 @@ func (r *request) limit() int {
 	return min(n, mtu) - ipUDPSize
 }
 
-// marshal writes the message with as many of the items as fit, and counts the
-// others. Options that the protocol needs always fit.
-func (m *message) marshal(items []item) (payload []byte, dropped int) {
+// marshal writes the message over b with as many of the items as fit, and counts
+// the others. Options that the protocol needs always fit.
+func (m *message) marshal(b []byte, items []item) (payload []byte, dropped int) {
 	tail := 1 // End
 	if m.clientID != "" {
 		tail += 2 + len(m.clientID)
@@ -106,7 +106,7 @@ func (m *message) marshal(items []item) (payload []byte, dropped int) {
 		tail += 2 + len(m.relayInfo)
 	}
 
-	b := make([]byte, headerSize, 640)
+	b = append(b[:0], make([]byte, headerSize)...)
 	m.header(b)
 	b = append(b, optMessageType, 1, byte(m.kind))
 	b = appendAddr(b, optServerID, m.id)

@@ -24,7 +24,7 @@ func TestMarshalReadByAnother(t *testing.T) {
 		id: netip.MustParseAddr("192.0.2.1"), duration: 2 * time.Hour,
 	}
 	long := bytes.Repeat([]byte("0123456789"), 52)
-	b, dropped := m.marshal([]item{
+	b, dropped := m.marshal(nil, []item{
 		{code: optSubnetMask, data: []byte{255, 255, 255, 0}}, {code: optDNSServers, data: []byte{192, 0, 2, 2}}, {code: 224, data: long}, {code: 225, data: nil},
 	})
 	if dropped != 0 {

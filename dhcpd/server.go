@@ -28,13 +28,13 @@ import (
 )
 
 const (
-	// queueSize is how many packets wait while a group is written: a few times
-	// the phones of the largest office.
-	queueSize = 2048
+	// queueSize is how many packets wait while others are answered: more than the
+	// receive buffer holds, so that 5,000 phones may be powered on at once.
+	queueSize = 8192
 	// groupSize is how many packets share one sync at most.
 	groupSize = 256
 	// readSize is how many packets a reader takes at a time at most.
-	readSize = 32
+	readSize = 64
 	// watchEvery is how often interfaces are looked at.
 	watchEvery = time.Second
 )
@@ -55,7 +55,7 @@ type conn interface {
 	receive(packets []*packet) (n int, err error)
 	// send sends the first n of some replies, one at least. The error is why the
 	// next one cannot be sent; where it is nil, the others may be. Another
-	// goroutine calls it.
+	// goroutine calls it. Payloads are not to be kept.
 	send(replies []outgoing) (n int, err error)
 	Close() error
 }
@@ -126,6 +126,8 @@ type Server struct {
 	nextSurvey time.Time
 	marks      marks
 	alarm      *time.Timer
+	writes     pace
+	later      *time.Timer // wakes the owner when a write is due
 	// Scratch.
 	heard    []probe.Answer
 	upcoming []netip.Addr
@@ -179,6 +181,8 @@ func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 		openARP: openARP, openEcho: openEcho, openSeeker: openSeeker,
 		others: newOthers(), told: map[string]bool{}, client: probe.RandomMAC(), checks: newChecks(), mute: map[string]time.Time{}, marks: marks{},
 	}
+	s.later = time.AfterFunc(time.Hour, s.queue.nudge)
+	s.later.Stop() // until there is a write to wait for
 	s.checks.reaches = s.reaches
 	s.handler.known = s.checks
 	s.handler.configure(p, nil)
@@ -444,6 +448,7 @@ func lookInterface(name string) (*net.Interface, *link, error) {
 // can: what it does not read in time the kernel throws away.
 func (s *Server) read(ctx context.Context, port *port) {
 	packets, good := make([]*packet, readSize), make([]*packet, 0, readSize)
+	var reads pace
 	for {
 		s.queue.get(packets)
 		n, err := port.conn.receive(packets)
@@ -473,6 +478,10 @@ func (s *Server) read(ctx context.Context, port *port) {
 			packets[i] = nil
 		}
 		s.queue.push(good...)
+		if n < len(packets) {
+			time.Sleep(reads.left(readEvery))
+		}
+		reads.step()
 	}
 }
 
@@ -501,6 +510,7 @@ func (s *Server) answer(ctx context.Context) {
 	}()
 	s.alarm = time.AfterFunc(idleEvery, s.queue.nudge)
 	defer s.alarm.Stop()
+	defer s.later.Stop()
 	if s.echo = s.openEchoes(ctx); s.echo != nil {
 		defer s.echo.Close()
 	}
@@ -553,6 +563,12 @@ func (s *Server) group(batch []*packet) {
 			_ = s.finish(<-s.writing.done)
 		}
 	}
+	if n := len(s.waiting); 0 < n && n < largeGroup {
+		if left := s.writes.left(writeEvery); left > 0 {
+			s.later.Reset(left)
+			return
+		}
+	}
 	_ = s.begin()
 }
 
@@ -564,6 +580,7 @@ func (s *Server) begin() error {
 	if !slices.ContainsFunc(w.changes, func(c lease.Change) bool { return c.Write }) {
 		return s.finish(s.store.Write(w.changes))
 	}
+	s.writes.step()
 	go func() {
 		w.done <- s.store.Write(w.changes)
 		s.queue.nudge()
@@ -719,6 +736,9 @@ func (s *Server) send(now time.Time, replies []outgoing) []outgoing {
 			n++
 		}
 		rest = rest[n:]
+	}
+	for i := range replies {
+		s.handler.reuse(replies[i].payload)
 	}
 	return empty(replies)
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,19 +42,29 @@ func newWire() *wire {
 }
 
 func (w *wire) receive(packets []*packet) (int, error) {
+	var b []byte
 	select {
-	case b := <-w.in:
-		packets[0].data = append(packets[0].data[:0], b...)
-		packets[0].dest = broadcastAddr
-		return 1, nil
+	case b = <-w.in:
 	case <-w.closed:
 		return 0, net.ErrClosed
+	}
+	for n := 0; ; {
+		packets[n].data = append(packets[n].data[:0], b...)
+		packets[n].dest = broadcastAddr
+		if n++; n == len(packets) {
+			return n, nil
+		}
+		select {
+		case b = <-w.in:
+		default:
+			return n, nil
+		}
 	}
 }
 
 func (w *wire) send(replies []outgoing) (int, error) {
 	for _, r := range replies {
-		w.out <- sentReply{r.to, r.from, r.payload}
+		w.out <- sentReply{r.to, r.from, slices.Clone(r.payload)}
 	}
 	return len(replies), nil
 }

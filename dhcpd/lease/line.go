@@ -23,14 +23,17 @@ type line struct {
 	quota  int
 	n      int // offers
 	last   uint64
-	places []place // of offers, and of what has left since
+	stands []stand // of offers, and of what has left since
 }
 
-type place struct {
+type stand struct {
 	entry    *entry
-	stranger uint64 // of the entry, as long as it stands here
+	stranger uint64 // of the entry's offer, as long as it stands here
 	since    time.Time
 }
+
+// left reports whether the offer has gone from here.
+func (s stand) left() bool { return s.entry.offer == nil || s.entry.offer.stranger != s.stranger }
 
 // quota is half of the addresses, all of so few that an office may need them in
 // the instant in which its power comes back.
@@ -53,46 +56,45 @@ func number(a netip.Addr) int {
 }
 
 func (l *line) join(e *entry, now time.Time) {
-	if e.stranger == 0 {
+	if e.offer.stranger == 0 {
 		l.n++
 	}
 	l.last++
-	e.stranger = l.last
-	l.places = append(l.places, place{e, e.stranger, now})
-	if len(l.places) > 2*l.n+64 {
+	e.offer.stranger = l.last
+	l.stands = append(l.stands, stand{e, l.last, now})
+	if len(l.stands) > 2*l.n+64 {
 		l.tidy()
 	}
 }
 
-func (l *line) leave(e *entry) {
-	if e.stranger != 0 {
+func (l *line) leave(o *offer) {
+	if o.stranger != 0 {
 		l.n--
-		e.stranger = 0
 	}
 }
 
-// tidy drops the places of offers that have left the line.
+// tidy drops what stands for offers that have left the line.
 func (l *line) tidy() {
-	kept := l.places[:0]
-	for _, p := range l.places {
-		if p.entry.stranger == p.stranger {
-			kept = append(kept, p)
+	kept := l.stands[:0]
+	for _, s := range l.stands {
+		if !s.left() {
+			kept = append(kept, s)
 		}
 	}
-	clear(l.places[len(kept):])
-	l.places = kept
+	clear(l.stands[len(kept):])
+	l.stands = kept
 }
 
-// oldest gives the place of the offer that has waited the longest.
-func (l *line) oldest() (place, bool) {
-	for len(l.places) > 0 {
-		if p := l.places[0]; p.entry.stranger == p.stranger {
-			return p, true
+// oldest gives the stand of the offer that has waited the longest.
+func (l *line) oldest() (stand, bool) {
+	for len(l.stands) > 0 {
+		if s := l.stands[0]; !s.left() {
+			return s, true
 		}
-		l.places[0] = place{}
-		l.places = l.places[1:]
+		l.stands[0] = stand{}
+		l.stands = l.stands[1:]
 	}
-	return place{}, false
+	return stand{}, false
 }
 
 // Room reports whether one more client that nobody knows may be offered an
@@ -126,11 +128,11 @@ func (p *pool) evict(now time.Time, age time.Duration) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	p.forget(first.entry)
-	return first.entry.addr, true
+	return first.entry.addr(), true
 }
 
 // OfferStranger is Offer to a client that nobody knows, for which there is Room.
 func (t *Table) OfferStranger(network int, a netip.Addr, k Key, now, until time.Time) {
 	t.Offer(network, a, k, until)
-	t.pools[network].line.join(t.entries[a], now)
+	t.pools[network].line.join(t.entry(a), now)
 }

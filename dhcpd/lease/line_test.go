@@ -77,8 +77,8 @@ func TestRoom(t *testing.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond)
 			},
 			"": func(t *rapid.T) {
-				if l := &table.pools[0].line; l.n != len(since) || len(l.places) > 2*len(since)+2*64 {
-					t.Fatal(fmt.Sprintf("%d in the line, %d places, want %d", l.n, len(l.places), len(since)))
+				if l := &table.pools[0].line; l.n != len(since) || len(l.stands) > 2*len(since)+2*64 {
+					t.Fatal(fmt.Sprintf("%d in the line, %d places, want %d", l.n, len(l.stands), len(since)))
 				}
 			},
 		})

@@ -48,6 +48,11 @@ var ErrUnsure = errors.New("they may be written all the same")
 // renewal that needs no write does not wait for that.
 const retryEvery = time.Second
 
+// fillPercent is how full a page of the database is when it is split. New leases
+// come in the order of their addresses, so that pages which are split in the
+// middle, as they are otherwise, would stay half empty.
+const fillPercent = 0.95
+
 // Open prepares the store in a database that the caller opened and closes. A
 // database that has leases of a version other than this program's is refused and
 // left as it is. One that was opened read-only serves Load alone.
@@ -116,7 +121,7 @@ func (s *Store) Load() ([]Lease, error) {
 		return nil, fmt.Errorf("reading leases: %w", err)
 	}
 	for i := range leases {
-		s.view.byAddr[leases[i].Addr] = &leases[i]
+		s.view.byAddr.put(&leases[i])
 	}
 	if bad != nil {
 		return leases, fmt.Errorf("reading leases: %w", errors.Join(bad...))
@@ -212,6 +217,7 @@ func (s *Store) write(changes []Change) error {
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(leaseBucket)
+		b.FillPercent = fillPercent
 		for addr, l := range s.doubt {
 			key := addr.As4()
 			var err error
@@ -243,7 +249,7 @@ func (s *Store) Publish(changes []Change) {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()
 	for _, c := range changes {
-		s.view.byAddr[c.After.Addr] = c.After
+		s.view.byAddr.put(c.After)
 	}
 }
 

@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"bytes"
 	"container/heap"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,7 +27,7 @@ type Scope struct {
 // Table holds every lease and offer in memory. One goroutine owns it. Changes
 // are in effect at once and listed as pending until Commit or Rollback.
 type Table struct {
-	entries map[netip.Addr]*entry
+	entries index[[4]byte, entry]
 	pools   []*pool
 	pending []Change
 	unsure  []*entry
@@ -42,35 +44,60 @@ type Change struct {
 	other *entry // where the client was known before, nil where it was here or nowhere
 }
 
-// entry is an address that was offered or leased at least once.
+// entry is an address that was offered or leased at least once. There are as
+// many as there are leases, so it is kept small.
 type entry struct {
-	addr  netip.Addr
 	lease *Lease
-	dirty bool // a change of it is pending that has to be written
+	offer *offer // nil where nobody has one
+	pool  *pool  // nil where no network has the address
+	// free is the time by which the entry is sorted in its queue, which is never
+	// after the time at which the address becomes free; index is where it stands.
+	free  instant
+	index int32
+	addr4 [4]byte
+	in    place // where the pool looks for free addresses: nowhere unless given is set
+	given bool  // the ranges of the pool give it out
+	dirty bool  // a change of it is pending that has to be written
 	// unsure says that the store may have it that the lease has ended, or is
 	// another's, after a write that failed.
 	unsure bool
+}
 
-	offered Key // to whom, until
-	until   time.Time
-	// stranger is where the offer is in the line of those to clients that nobody
-	// knows, 0 where it is not one of them.
+func (e *entry) addr() netip.Addr { return netip.AddrFrom4(e.addr4) }
+
+// place is a queue of a pool.
+type place uint8
+
+const (
+	nowhere place = iota
+	inTried
+	inUsed
+)
+
+// offer is an address that waits for its client.
+type offer struct {
+	client Key
+	until  time.Time
+	// stranger is where it is in the line of offers to clients that nobody knows, 0
+	// where it is not one of them.
 	stranger uint64
+}
 
-	pool  *pool // nil where no network has the address
-	given bool  // the ranges of the pool give it out
-	// queue is where the pool looks for free addresses: nil where given is not
-	// set. free is the time it is sorted by, which is never after the time at
-	// which the address becomes free.
-	queue *queue
-	index int
-	free  time.Time
+// instant is a time in nanoseconds since 1970, as a third of the memory of a
+// time.Time. The zero time is before all others.
+type instant int64
+
+func instantOf(t time.Time) instant {
+	if t.IsZero() {
+		return math.MinInt64
+	}
+	return instant(t.UnixNano())
 }
 
 // pool is one network's part of the table.
 type pool struct {
 	Scope
-	clients map[Key]*entry
+	clients index[Key, entry]
 	offers  map[Key]*entry
 	line    line
 	claims  claims
@@ -81,19 +108,39 @@ type pool struct {
 	// range.
 	next    netip.Addr
 	inRange int
-	tried   *queue // offered, never leased
-	used    *queue // leased at some time
+	tried   queue // offered, never leased
+	used    queue // leased at some time
+}
+
+// queue gives the queue that an entry stands in, nil where it is in none.
+func (p *pool) queue(in place) *queue {
+	switch in {
+	case inTried:
+		return &p.tried
+	case inUsed:
+		return &p.used
+	default:
+		return nil
+	}
 }
 
 // NewTable makes a table of leases as a store had them. Where two records have
 // one address the later stands.
 func NewTable(leases []Lease) *Table {
-	t := &Table{entries: make(map[netip.Addr]*entry, len(leases))}
+	t := &Table{entries: newIndex(func(e *entry) [4]byte { return e.addr4 })}
 	for i := range leases {
 		l := &leases[i]
-		t.entries[l.Addr] = &entry{addr: l.Addr, lease: l, index: -1}
+		t.entries.put(&entry{addr4: l.Addr.As4(), lease: l})
 	}
 	return t
+}
+
+// entry gives that of an address, nil where it was never offered or leased.
+func (t *Table) entry(a netip.Addr) *entry {
+	if !a.Is4() {
+		return nil
+	}
+	return t.entries.get(a.As4())
 }
 
 // Configure sets what the table gives out; networks are then named by their
@@ -104,8 +151,7 @@ func (t *Table) Configure(scopes []Scope) {
 	t.pools = nil
 	for _, s := range scopes {
 		p := &pool{
-			Scope: s, clients: map[Key]*entry{}, offers: map[Key]*entry{},
-			tried: &queue{}, used: &queue{},
+			Scope: s, clients: newIndex(func(e *entry) Key { return e.lease.Key() }), offers: map[Key]*entry{},
 		}
 		p.line.quota = quota(s.Ranges)
 		p.size = s.size()
@@ -120,21 +166,23 @@ func (t *Table) Configure(scopes []Scope) {
 		}
 		t.pools = append(t.pools, p)
 	}
-	for addr, e := range t.entries {
+	old := t.entries
+	t.entries = newIndex(old.key)
+	old.all(func(e *entry) {
 		if e.lease == nil {
-			delete(t.entries, addr)
-			continue
+			return
 		}
 		l := e.lease
-		*e = entry{addr: addr, lease: l, unsure: e.unsure, index: -1}
+		*e = entry{addr4: e.addr4, lease: l, unsure: e.unsure}
+		t.entries.put(e)
 		for _, p := range t.pools {
-			if p.Subnet.Contains(addr) {
-				e.lease, e.pool, e.given = nil, p, p.gives(addr)
+			if p.Subnet.Contains(e.addr()) {
+				e.lease, e.pool, e.given = nil, p, p.gives(e.addr())
 				p.place(e, l)
 				break
 			}
 		}
-	}
+	})
 }
 
 // gives reports whether the ranges of p give out an address.
@@ -170,7 +218,7 @@ func (t *Table) Gives(network int, a netip.Addr) bool { return t.pools[network].
 // Binding gives the last lease of a client in a network, nil where it had
 // none. It may have ended since, and the address may be another's by now.
 func (t *Table) Binding(network int, k Key) *Lease {
-	if e := t.pools[network].clients[k]; e != nil {
+	if e := t.pools[network].clients.get(k); e != nil {
 		return e.lease
 	}
 	return nil
@@ -178,7 +226,7 @@ func (t *Table) Binding(network int, k Key) *Lease {
 
 // At gives the last lease of an address, nil where it had none.
 func (t *Table) At(a netip.Addr) *Lease {
-	if e := t.entries[a]; e != nil {
+	if e := t.entry(a); e != nil {
 		return e.lease
 	}
 	return nil
@@ -187,11 +235,11 @@ func (t *Table) At(a netip.Addr) *Lease {
 // Free reports whether an address may be given to a client: nobody else leases
 // it or was offered it, and it is not declined.
 func (t *Table) Free(a netip.Addr, k Key, now time.Time) bool {
-	e := t.entries[a]
+	e := t.entry(a)
 	if e == nil {
 		return true
 	}
-	if e.offered != k && now.Before(e.until) {
+	if e.offer != nil && e.offer.client != k && now.Before(e.offer.until) {
 		return false
 	}
 	return !e.lease.held(now) || e.lease.State == Leased && e.lease.Key() == k
@@ -200,10 +248,10 @@ func (t *Table) Free(a netip.Addr, k Key, now time.Time) bool {
 // Offered gives the address that a client was offered and may still ask for.
 func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
 	e := t.pools[network].offers[k]
-	if e == nil || !now.Before(e.until) {
+	if e == nil || !now.Before(e.offer.until) {
 		return netip.Addr{}, false
 	}
-	return e.addr, true
+	return e.addr(), true
 }
 
 // Offer keeps an address for a client until then. The client's earlier offer
@@ -213,7 +261,7 @@ func (t *Table) Offer(network int, a netip.Addr, k Key, until time.Time) {
 	e := t.touch(p, a, until)
 	t.Withdraw(network, k)
 	p.forget(e)
-	e.offered, e.until = k, until
+	e.offer = &offer{client: k, until: until}
 	p.offers[k] = e
 }
 
@@ -227,23 +275,23 @@ func (t *Table) Withdraw(network int, k Key) {
 
 // forget ends the offer of an address, if there is one.
 func (p *pool) forget(e *entry) {
-	if e.until.IsZero() {
+	if e.offer == nil {
 		return
 	}
-	delete(p.offers, e.offered)
-	e.offered, e.until = Key{}, time.Time{}
-	p.line.leave(e)
+	delete(p.offers, e.offer.client)
+	p.line.leave(e.offer)
+	e.offer = nil
 	e.sooner()
 }
 
 // touch gives the entry of an address, made where it is missing.
 func (t *Table) touch(p *pool, a netip.Addr, free time.Time) *entry {
-	e := t.entries[a]
+	e := t.entry(a)
 	if e == nil {
-		e = &entry{addr: a, pool: p, given: p.gives(a), index: -1, free: free}
-		t.entries[a] = e
+		e = &entry{addr4: a.As4(), pool: p, given: p.gives(a), free: instantOf(free)}
+		t.entries.put(e)
 		if e.given {
-			p.tried.add(e)
+			p.join(e, inTried)
 		}
 	}
 	return e
@@ -255,10 +303,10 @@ func (t *Table) touch(p *pool, a netip.Addr, free time.Time) *entry {
 func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
 	p := t.pools[network]
 	if e := p.tried.first(now); e != nil {
-		return e.addr, true
+		return e.addr(), true
 	}
 	for p.inRange < len(p.Ranges) {
-		if t.entries[p.next] == nil && p.gives(p.next) {
+		if t.entry(p.next) == nil && p.gives(p.next) {
 			return p.next, true
 		}
 		if p.next != p.Ranges[p.inRange].Last {
@@ -270,7 +318,7 @@ func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
 		}
 	}
 	if e := p.used.first(now); e != nil {
-		return e.addr, true
+		return e.addr(), true
 	}
 	return netip.Addr{}, false
 }
@@ -289,7 +337,7 @@ func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 	p := t.pools[network]
 	k := l.Key()
 	t.Withdraw(network, k)
-	if old := p.clients[k]; old != nil && old.addr != l.Addr && old.lease.State == Leased {
+	if old := p.clients.get(k); old != nil && old.addr() != l.Addr && old.lease.State == Leased {
 		t.release(old, l.Start)
 	}
 	e := t.touch(p, l.Addr, l.Expiry)
@@ -321,7 +369,7 @@ func (t *Table) Adopt(network int, l Lease) {
 
 // Release ends the lease of an address, or its quarantine, if it has one.
 func (t *Table) Release(a netip.Addr, now time.Time) {
-	if e := t.entries[a]; e != nil && e.lease != nil && e.lease.State != Released && e.pool != nil {
+	if e := t.entry(a); e != nil && e.lease != nil && e.lease.State != Released && e.pool != nil {
 		t.release(e, now)
 	}
 }
@@ -348,7 +396,7 @@ func (t *Table) release(e *entry, now time.Time) {
 
 func (t *Table) change(e *entry, after *Lease, write bool) {
 	c := Change{Before: e.lease, After: after, Write: write, entry: e}
-	if other := e.pool.clients[after.Key()]; other != e {
+	if other := e.pool.clients.get(after.Key()); other != e {
 		c.other = other
 	}
 	t.pending = append(t.pending, c)
@@ -360,10 +408,10 @@ func (t *Table) change(e *entry, after *Lease, write bool) {
 func (c *Change) undo() {
 	e, p := c.entry, c.entry.pool
 	p.place(e, c.Before)
-	if k := c.After.Key(); c.other != nil && p.clients[k] == nil {
-		p.clients[k] = c.other
+	if k := c.After.Key(); c.other != nil && c.other.lease.Key() == k && p.clients.get(k) == nil {
+		p.clients.put(c.other)
 	}
-	if l := c.Before; l != nil && (l.State == Declined || l.State == Leased && e.offered != l.Key()) {
+	if l := c.Before; l != nil && (l.State == Declined || l.State == Leased && e.offer != nil && e.offer.client != l.Key()) {
 		// It was free for a moment, and may have been offered to somebody.
 		p.forget(e)
 	}
@@ -375,45 +423,50 @@ func (p *pool) place(e *entry, l *Lease) {
 	p.count(e.given, e.lease, l)
 	p.group(e.lease, l)
 	if e.lease != nil {
-		if k := e.lease.Key(); p.clients[k] == e {
-			delete(p.clients, k)
+		if k := e.lease.Key(); p.clients.get(k) == e {
+			p.clients.remove(k)
 		}
 	}
 	e.lease = l
 	if l != nil && l.State != Declined {
-		k := l.Key()
-		if other := p.clients[k]; other == nil || !newer(other.lease, l) {
-			p.clients[k] = e
+		if other := p.clients.get(l.Key()); other == nil || !newer(other.lease, l) {
+			p.clients.put(e)
 		}
 	}
 	if !e.given {
 		return
 	}
-	into := p.used
+	into := inUsed
 	if l == nil {
-		into = p.tried
+		into = inTried
 	}
-	if e.queue != into {
-		if e.queue != nil {
-			heap.Remove(e.queue, e.index)
+	if e.in != into {
+		if e.in != nowhere {
+			heap.Remove(p.queue(e.in), int(e.index))
 		}
-		e.free = e.freeAt()
-		into.add(e)
+		e.free = instantOf(e.freeAt())
+		p.join(e, into)
 		return
 	}
 	e.sooner()
+}
+
+// join puts an entry into a queue. It stands in none.
+func (p *pool) join(e *entry, into place) {
+	heap.Push(p.queue(into), e)
+	e.in = into
 }
 
 // sooner puts the address where it belongs in its queue when it has become
 // free earlier than it was sorted by. A later time is seen to when it matters,
 // in queue.first, so that a renewal costs nothing here.
 func (e *entry) sooner() {
-	if e.queue == nil {
+	if e.in == nowhere {
 		return
 	}
-	if at := e.freeAt(); at.Before(e.free) {
+	if at := instantOf(e.freeAt()); at < e.free {
 		e.free = at
-		heap.Fix(e.queue, e.index)
+		heap.Fix(e.pool.queue(e.in), int(e.index))
 	}
 }
 
@@ -427,7 +480,10 @@ func newer(a, b *Lease) bool {
 
 // freeAt is when nobody has a claim to the address any longer.
 func (e *entry) freeAt() time.Time {
-	at := e.until
+	var at time.Time
+	if e.offer != nil {
+		at = e.offer.until
+	}
 	if e.lease != nil && e.lease.Expiry.After(at) {
 		at = e.lease.Expiry
 	}
@@ -514,11 +570,11 @@ type queue struct{ entries []*entry }
 func (q *queue) first(now time.Time) *entry {
 	for len(q.entries) > 0 {
 		e := q.entries[0]
-		if e.free.After(now) {
+		if e.free > instantOf(now) {
 			return nil
 		}
-		at := e.freeAt()
-		if !at.After(e.free) {
+		at := instantOf(e.freeAt())
+		if at <= e.free {
 			return e
 		}
 		e.free = at
@@ -527,29 +583,24 @@ func (q *queue) first(now time.Time) *entry {
 	return nil
 }
 
-func (q *queue) add(e *entry) {
-	e.queue = q
-	heap.Push(q, e)
-}
-
 func (q *queue) Len() int { return len(q.entries) }
 
 func (q *queue) Less(i, j int) bool {
 	a, b := q.entries[i], q.entries[j]
-	if c := a.free.Compare(b.free); c != 0 {
-		return c < 0
+	if a.free != b.free {
+		return a.free < b.free
 	}
-	return a.addr.Less(b.addr)
+	return bytes.Compare(a.addr4[:], b.addr4[:]) < 0
 }
 
 func (q *queue) Swap(i, j int) {
 	q.entries[i], q.entries[j] = q.entries[j], q.entries[i]
-	q.entries[i].index, q.entries[j].index = i, j
+	q.entries[i].index, q.entries[j].index = int32(i), int32(j)
 }
 
 func (q *queue) Push(x any) {
 	e := x.(*entry)
-	e.index = len(q.entries)
+	e.index = int32(len(q.entries))
 	q.entries = append(q.entries, e)
 }
 
@@ -557,6 +608,6 @@ func (q *queue) Pop() any {
 	e := q.entries[len(q.entries)-1]
 	q.entries[len(q.entries)-1] = nil
 	q.entries = q.entries[:len(q.entries)-1]
-	e.queue, e.index = nil, -1
+	e.in = nowhere
 	return e
 }

@@ -387,7 +387,7 @@ func TestNextIsFlat(t *testing.T) {
 	if want := 256 * 254; len(seen) != want {
 		t.Errorf("%d addresses, want %d", len(seen), want)
 	}
-	if len(table.entries) != len(seen) {
-		t.Errorf("%d entries", len(table.entries))
+	if table.entries.n != len(seen) {
+		t.Errorf("%d entries", table.entries.n)
 	}
 }

@@ -12,7 +12,7 @@ func (t *Table) Upcoming(buf []netip.Addr, network int, now time.Time, n int) []
 	buf = p.tried.upcoming(buf, now, n)
 	next, inRange := p.next, p.inRange
 	for steps := 4 * n; inRange < len(p.Ranges) && len(buf) < n && steps > 0; steps-- {
-		if t.entries[next] == nil && p.gives(next) {
+		if t.entry(next) == nil && p.gives(next) {
 			buf = append(buf, next)
 		}
 		if next != p.Ranges[inRange].Last {
@@ -32,7 +32,7 @@ func (q *queue) upcoming(buf []netip.Addr, now time.Time, n int) []netip.Addr {
 			break
 		}
 		if !e.freeAt().After(now) {
-			buf = append(buf, e.addr)
+			buf = append(buf, e.addr())
 		}
 	}
 	return buf

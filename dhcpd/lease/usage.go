@@ -32,7 +32,7 @@ func (t *Table) Usage(network int, now time.Time) Usage {
 		ReservedLeased: p.held[heldReserved+heldLeased].n, ReservedDeclined: p.held[heldReserved+heldDeclined].n,
 	}
 	for _, e := range p.offers {
-		if e.given && now.Before(e.until) && !e.lease.held(now) {
+		if e.given && e.offer != nil && now.Before(e.offer.until) && !e.lease.held(now) {
 			u.Offered++
 		}
 	}

@@ -14,11 +14,11 @@ type View struct {
 	clock *clock
 
 	mu     sync.RWMutex
-	byAddr map[netip.Addr]*Lease
+	byAddr index[netip.Addr, Lease]
 }
 
 func newView(c *clock) *View {
-	return &View{clock: c, byAddr: map[netip.Addr]*Lease{}}
+	return &View{clock: c, byAddr: newIndex(func(l *Lease) netip.Addr { return l.Addr })}
 }
 
 // Client gives the MAC that an address is leased to now, and the vendor class
@@ -26,7 +26,7 @@ func newView(c *clock) *View {
 func (v *View) Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if l := v.byAddr[a]; l.Active(v.clock.Now()) {
+	if l := v.byAddr.get(a); l.Active(v.clock.Now()) {
 		return l.MAC, l.VendorClass, true
 	}
 	return mac.Addr{}, "", false
@@ -36,12 +36,12 @@ func (v *View) Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool) {
 // address. Its times are the wall clock's.
 func (v *View) Snapshot() []Lease {
 	v.mu.RLock()
-	leases := make([]Lease, 0, len(v.byAddr))
-	for _, l := range v.byAddr {
+	leases := make([]Lease, 0, v.byAddr.n)
+	v.byAddr.all(func(l *Lease) {
 		c := *l
 		c.Start, c.Expiry, c.Recorded = v.clock.wall(c.Start), v.clock.wall(c.Expiry), v.clock.wall(c.Recorded)
 		leases = append(leases, c)
-	}
+	})
 	v.mu.RUnlock()
 	slices.SortFunc(leases, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
 	return leases
