@@ -135,7 +135,12 @@ func newTestServer(t testing.TB, c Config, log io.Writer) (*Server, *lease.Store
 func start(t testing.TB, s *Server) *wire {
 	t.Helper()
 	w := newWire()
-	s.open = func(*net.Interface) (conn, error) { return w, nil }
+	var opened sync.Once
+	s.open = func(*net.Interface) (conn, error) {
+		c := newWire() // nobody is on the wire of a second interface
+		opened.Do(func() { c = w })
+		return c, nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error)
 	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
