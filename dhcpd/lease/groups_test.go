@@ -49,7 +49,7 @@ func TestGroups(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				macs, ports := map[Key]int{}, map[string]int{}
-				for _, e := range table.entries {
+				for e := range table.entries.all {
 					if l := e.lease; l.Active(now) {
 						macs[Key{MAC: l.MAC}]++
 						if l.RelayInfo != "" {

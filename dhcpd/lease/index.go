@@ -81,11 +81,11 @@ func (x *index[K, V]) remove(k K) {
 	x.slots[hole] = nil
 }
 
-// all calls f for each value, in no order. f may remove none.
-func (x *index[K, V]) all(f func(*V)) {
+// all yields each value, in no order. None may be removed meanwhile.
+func (x *index[K, V]) all(yield func(*V) bool) {
 	for _, v := range x.slots {
-		if v != nil {
-			f(v)
+		if v != nil && !yield(v) {
+			return
 		}
 	}
 }

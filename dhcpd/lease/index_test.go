@@ -29,12 +29,12 @@ func TestIndexIsAMap(t *testing.T) {
 				}
 			}
 			n := 0
-			x.all(func(v *value) {
+			for v := range x.all {
 				n++
 				if want[v.key] != v {
 					t.Fatalf("%v is not in it", *v)
 				}
-			})
+			}
 			if n != len(want) || x.n != n {
 				t.Fatalf("%d values, counted as %d, want %d", n, x.n, len(want))
 			}

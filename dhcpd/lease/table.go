@@ -168,9 +168,9 @@ func (t *Table) Configure(scopes []Scope) {
 	}
 	old := t.entries
 	t.entries = newIndex(old.key)
-	old.all(func(e *entry) {
+	for e := range old.all {
 		if e.lease == nil {
-			return
+			continue
 		}
 		l := e.lease
 		*e = entry{addr4: e.addr4, lease: l, unsure: e.unsure}
@@ -182,7 +182,7 @@ func (t *Table) Configure(scopes []Scope) {
 				break
 			}
 		}
-	})
+	}
 }
 
 // gives reports whether the ranges of p give out an address.

@@ -37,11 +37,11 @@ func (v *View) Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool) {
 func (v *View) Snapshot() []Lease {
 	v.mu.RLock()
 	leases := make([]Lease, 0, v.byAddr.n)
-	v.byAddr.all(func(l *Lease) {
+	for l := range v.byAddr.all {
 		c := *l
 		c.Start, c.Expiry, c.Recorded = v.clock.wall(c.Start), v.clock.wall(c.Expiry), v.clock.wall(c.Recorded)
 		leases = append(leases, c)
-	})
+	}
 	v.mu.RUnlock()
 	slices.SortFunc(leases, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
 	return leases
