@@ -388,3 +388,79 @@ func (s *Set) adminDocument(k documentKey, m Model) (Document, bool, error) {
 func notConfigured(m mac.Addr) error {
 	return notFound("%s is not in the configuration: add a block such as phone %q { name = \"…\" }, and reload", m, m.Hex())
 }
+
+// Documents lists what a phone asks for at its start, in its order, with what
+// the containers and document blocks add to that; for the zero MAC, the part that
+// every phone of the model gets. What is wrong with a layer is left for Render to
+// say.
+func (s *Set) Documents(who mac.Addr, model string, server Server) []Path {
+	m, _ := s.Model(model)
+	general, _ := s.generalLayer(m, server)
+	var paths []Path
+	add := func(p Path) {
+		p.Model = m.Name
+		paths = append(paths, p)
+	}
+	add(Path{Kind: ModelContainer})
+	if !who.IsZero() {
+		add(Path{Kind: PhoneContainer, MAC: who})
+	}
+	add(Path{Kind: General})
+	for _, kind := range []Kind{GUILanguages, WebLanguages} {
+		if p, ok := s.languagesPath(kind, general, m); ok {
+			paths = append(paths, p)
+		} else {
+			add(Path{Kind: kind})
+		}
+	}
+	for _, l := range general.gui {
+		if l.phrases != nil {
+			add(Path{Kind: GUIPhrases, Name: l.slug()})
+		}
+	}
+	for _, l := range general.web {
+		if l.phrases != nil {
+			add(Path{Kind: WebPhrases, Name: l.slug()})
+		}
+	}
+	for _, name := range general.joined() {
+		add(Path{Kind: ModelFile, Name: name})
+	}
+	if !who.IsZero() {
+		add(Path{Kind: Own, MAC: who})
+		if p := s.byMAC[who]; p != nil && s.ownFiles {
+			own, _ := s.ownLayer(p, m, server)
+			for _, name := range own.joined() {
+				add(Path{Kind: PhoneFile, MAC: who, Name: name})
+			}
+		}
+	}
+	for _, f := range s.pathOrder {
+		p := Path{Kind: f.key.kind, Name: f.key.name}
+		if f.own && (who.IsZero() || !f.key.anyMAC && f.key.mac != who) || f.key.model != "*" && f.key.model != strings.ToLower(m.Name) {
+			continue
+		}
+		if f.own {
+			p.MAC = who
+		}
+		if p.Kind == ModelFile || p.Kind == PhoneFile {
+			add(p)
+		}
+	}
+	add(Path{Kind: FirmwareStatus})
+	return paths
+}
+
+// Extras lists the paths that are the configuration's own invention: those that
+// are for everybody, or, of a phone, those that are for it alone.
+func (s *Set) Extras(who mac.Addr) []Path {
+	var paths []Path
+	for _, f := range s.pathOrder {
+		switch {
+		case f.key.kind != Extra || f.own != !who.IsZero() || f.own && !f.key.anyMAC && f.key.mac != who:
+		default:
+			paths = append(paths, Path{Kind: Extra, Name: f.key.name, MAC: who})
+		}
+	}
+	return paths
+}

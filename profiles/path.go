@@ -39,7 +39,8 @@ var kindNames = map[Kind]string{
 	MACContainer: "mac container", Firmware: "firmware", File: "file",
 }
 
-// String names a kind, as the register keeps it.
+// String names a kind, as the register keeps it; "" for those of which a phone may
+// have many, and of which it therefore keeps none.
 func (k Kind) String() string { return kindNames[k] }
 
 // Kinds gives the kinds of documents, in the order in which a phone that asks for

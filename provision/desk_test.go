@@ -673,3 +673,73 @@ func TestNameWithBlankOverEveryProtocol(t *testing.T) {
 		}
 	}
 }
+
+// Whatever path a document of the admin's is at: where a phone's MAC is in it,
+// it is that phone's alone, and nobody else learns whether it is there.
+func TestGuardOfOwnFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"dialtone.hcl": `
+appliance { interface = "eth0" }
+document "/snomD785/000413922D24.xml" { file = "secret.txt" }
+document "/snomD785-{mac}.htm" { file = "secret.txt" }
+document "/{mac}.xml" { file = "secret.txt" }
+document "/m3/settings/{MAC}.cfg" { file = "secret.txt" }
+document "/old/x-000413922D24.cfg" { file = "secret.txt" }
+document "/everybody.cfg" { file = "public.txt" }
+document "me.cfg" {
+  file = "secret.txt"
+  join = "phone"
+}
+phone "000413922D24" {
+  name  = "reception"
+  model = "snomD785"
+}
+`,
+		"secret.txt": "hush: 1\n",
+		"public.txt": "hear",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, rep := config.Load(dir, config.Options{})
+	set := profiles.Load(cfg, passwords{}, rep)
+	if rep.HasErrors() {
+		t.Fatal(rep.Diagnostics())
+	}
+	c := testConfig(t.TempDir())
+	c.Set = func() *profiles.Set { return set }
+	d := New(c)
+	for _, path := range []string{
+		"/snomD785/000413922D24.xml", "/snomD785-00:04:13:92:2d:24.htm", "/000413922d24.xml", "/M3/Settings/00-04-13-92-2d-24.CFG",
+		"m3/settings/00%3A04%3A13%3A92%3A2D%3A24.cfg", "/old/x-0004.1392.2d24.cfg", "/snomD785/000413922D24/me.cfg", "/snomd785/000413922d24/ME.CFG",
+	} {
+		request := Request{Path: path, Source: receptionAt, Local: local, Protocol: "tftp"}
+		a, err := d.Open(request)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		} else if body := read(t, a); body != "hush: 1\n" {
+			t.Errorf("%s: %q", path, body)
+		}
+		for _, source := range []netip.Addr{otherAt, nobodyAt} {
+			request.Source = source
+			if a, err := d.Open(request); a != nil || !strings.HasPrefix(refused(err), "403 ") {
+				t.Errorf("%s from %s: %v, %v", path, source, a, err)
+			}
+		}
+	}
+	for _, path := range []string{"/snomD785/000413922D24/nothing.cfg", "/m3/settings/000413000009.cfg"} {
+		if _, err := d.Open(Request{Path: path, Source: nobodyAt, Local: local}); !strings.HasPrefix(refused(err), "403 ") {
+			t.Errorf("%s, which is not there: %v", path, err)
+		}
+	}
+	a, err := d.Open(Request{Path: "/Everybody.cfg", Source: nobodyAt, Local: local})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := read(t, a); body != "hear" {
+		t.Errorf("/everybody.cfg: %q", body)
+	}
+}

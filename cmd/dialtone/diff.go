@@ -98,7 +98,7 @@ func (c *diffCmd) compare(a *app) (phoneDiff, error) {
 	if p.Model == "" {
 		return d, fmt.Errorf("the model of %s is not known; give it with --model", m)
 	}
-	before, after, notes, err := sides(desk, p, cfg.Seal)
+	before, after, notes, err := sides(desk, cfg.Set, p, cfg.Seal)
 	if err != nil {
 		return d, err
 	}
@@ -122,8 +122,14 @@ func (s *side) apply(path string, body []byte) error {
 }
 
 // sides makes the phone twice: of what it last got, and of what it would get now.
-func sides(desk *provision.Desk, p *seenPhone, seal func(string) string) (before, after side, notes []string, err error) {
-	paths := documents(p.MAC, p.Model)
+func sides(desk *provision.Desk, set *profiles.Set, p *seenPhone, seal func(string) string) (before, after side, notes []string, err error) {
+	view := asSeen(p.Phone)
+	var paths []string
+	for _, path := range set.Documents(p.MAC, p.Model, set.Server(p.Model, view.Local)) {
+		if path.Kind.String() != "" {
+			paths = append(paths, path.String())
+		}
+	}
 	if d, ok := p.Documents[profiles.MACContainer.String()]; ok {
 		paths = append(paths, d.Path)
 	}
@@ -138,7 +144,6 @@ func sides(desk *provision.Desk, p *seenPhone, seal func(string) string) (before
 			paths[i] = asked
 		}
 	}
-	view := asSeen(p.Phone)
 	now := map[string]string{} // revisions by kind
 	bodies := map[string][]byte{}
 	for _, path := range paths {

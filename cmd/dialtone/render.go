@@ -71,12 +71,12 @@ func (c *renderCmd) Run(a *app) error {
 	case c.Path != "":
 		return render(a.Stdout, desk, view)
 	}
-	for i, p := range documents(who, model) {
+	for i, p := range cfg.Set.Documents(who, model, cfg.Set.Server(model, local)) {
 		if i > 0 {
 			fmt.Fprintln(a.Stdout)
 		}
 		fmt.Fprintf(a.Stdout, "-- %s --\n", p)
-		view.Path = p
+		view.Path = p.String()
 		err := render(a.Stdout, desk, view)
 		if refusal, ok := errors.AsType[*provision.Refusal](err); ok {
 			fmt.Fprintf(a.Stdout, "(%d: %s)\n", refusal.Status, refusal.Reason)
@@ -125,27 +125,6 @@ func reachedBy(a *app, cfg configuration, server string) (netip.Addr, error) {
 			cfg.Networks[0].Interface, local)
 	}
 	return local, err
-}
-
-// documents lists what a phone asks for at its start, in its order; for a
-// model, the part that every phone of it gets.
-func documents(who mac.Addr, model string) []string {
-	var paths []string
-	add := func(k profiles.Kind) {
-		paths = append(paths, profiles.Path{Kind: k, Model: model, MAC: who}.String())
-	}
-	add(profiles.ModelContainer)
-	if !who.IsZero() {
-		add(profiles.PhoneContainer)
-	}
-	add(profiles.General)
-	add(profiles.GUILanguages)
-	add(profiles.WebLanguages)
-	if !who.IsZero() {
-		add(profiles.Own)
-	}
-	add(profiles.FirmwareStatus)
-	return paths
 }
 
 func render(w io.Writer, desk *provision.Desk, view provision.Preview) error {

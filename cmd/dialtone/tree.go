@@ -119,8 +119,13 @@ func exchange(made, target string) error {
 
 // documents writes what every model in use and every phone asks for.
 func (t *tree) documents() error {
+	for _, path := range t.set.Extras(mac.Addr{}) {
+		if err := t.document(mac.Addr{}, "", path.String()); err != nil {
+			return err
+		}
+	}
 	for _, model := range t.set.ModelsInUse() {
-		for _, path := range documents(mac.Addr{}, model) {
+		for _, path := range t.paths(mac.Addr{}, model) {
 			if err := t.document(mac.Addr{}, model, path); err != nil {
 				return err
 			}
@@ -138,7 +143,7 @@ func (t *tree) documents() error {
 		if p.Redirect != "" {
 			t.leave("%s is sent on to %s only by its own file: its model's general file is there for all", p.Name, p.Redirect)
 		}
-		for _, path := range documents(p.MAC, model) {
+		for _, path := range t.paths(p.MAC, model) {
 			if !strings.Contains(path, p.MAC.Hex()) {
 				if err := t.same(p, model, path); err != nil {
 					return err
@@ -155,6 +160,19 @@ func (t *tree) documents() error {
 		}
 	}
 	return nil
+}
+
+// paths lists what a phone asks for and what is for it alone besides.
+func (t *tree) paths(who mac.Addr, model string) []string {
+	list := t.set.Documents(who, model, t.set.Server(model, t.view.Local))
+	if !who.IsZero() {
+		list = append(list, t.set.Extras(who)...)
+	}
+	paths := make([]string, len(list))
+	for i, p := range list {
+		paths[i] = p.String()
+	}
+	return paths
 }
 
 func (t *tree) leave(format string, args ...any) {
@@ -220,7 +238,7 @@ func (t *tree) document(who mac.Addr, model, path string) error {
 func (t *tree) linked(who mac.Addr, model, body string) error {
 	f, err := phonefile.Read("", []byte(body))
 	if err != nil {
-		return fmt.Errorf("reading what was rendered: %w", err)
+		return nil // a document of the admin's may be in any format, and then links nothing
 	}
 	urls := []string{}
 	for _, l := range f.Links {
