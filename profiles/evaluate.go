@@ -268,10 +268,21 @@ type shape struct {
 	idx    bool // which may have idx
 }
 
+// keeps reports whether the catalogue has a setting as a password, which is then
+// masked wherever it came from. In a general layer it is read by everyone
+// anyhow, and check warns of that.
+func (e *evaluator) keeps(name string) bool {
+	if e.general || e.set == nil {
+		return false
+	}
+	known := e.set.settings.byName[name]
+	return known != nil && known.Secret
+}
+
 // settingValue adds what v says.
 func (e *evaluator) settingValue(s setting, v cty.Value, rng hcl.Range, may shape) {
 	v, marks := v.Unmark()
-	s.value.secret = s.value.secret || isSecret(marks)
+	s.value.secret = s.value.secret || isSecret(marks) || e.keeps(s.name)
 	t := v.Type()
 	switch {
 	case !v.IsKnown() || v.IsNull():

@@ -4,6 +4,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"dialtone/internal/mac"
 )
 
 // TestSettingsCatalogue holds what the table says of itself: its rules exist,
@@ -187,5 +191,39 @@ func TestVersionBefore(t *testing.T) {
 	}
 	if versionBefore("8.7", "8.7.0") || versionBefore("8.7.0", "8.7") {
 		t.Error("8.7 and 8.7.0 differ")
+	}
+}
+
+// TestPasswordsAreMasked: what the catalogue has as a password is one, also where
+// the configuration has it in the clear.
+func TestPasswordsAreMasked(t *testing.T) {
+	t.Parallel()
+	s := loadDir(t, writeFiles(t, []txtar.File{{Name: "dialtone.hcl", Data: []byte(`
+appliance {
+  interface = "eth0"
+}
+setting "door_code" {
+  meaning = "Opens the door"
+  secret  = true
+}
+phone "000413000001" {
+  model = "snomD785"
+  settings {
+    http_user = "open-name"
+    http_pass = "closed-1"
+    door_code = "closed-2"
+  }
+}
+`)}}))
+	m := mac.Addr{0, 4, 0x13, 0, 0, 1}
+	for _, reveal := range []bool{false, true} {
+		d, err := s.Render(Request{Path: Path{Kind: Own, Model: "snomD785", MAC: m}, Server: s.Server("snomD785", serverAddress), Reveal: reveal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := string(d.Body)
+		if !strings.Contains(body, "open-name") || strings.Contains(body, "closed-1") != reveal || strings.Contains(body, "closed-2") != reveal {
+			t.Errorf("reveal %v:\n%s", reveal, body)
+		}
 	}
 }
