@@ -106,11 +106,12 @@ func BenchmarkRender(b *testing.B) {
 	b.Run("uncached", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			key, err := s.documentKey(request(i % 5000))
+			r := request(i % 5000)
+			key, err := s.documentKey(r)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, err := s.document(key); err != nil {
+			if _, err := s.document(key, r); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -173,6 +173,7 @@ func decodeBlock(raw hcl.Body, schema *hcl.BodySchema) (*block, hcl.Diagnostics)
 	for _, inner := range content.Blocks {
 		var more hcl.Diagnostics
 		switch inner.Type {
+		case "step", "module", "handset": // of a model or a phone, which are no part of the layer
 		case "settings":
 			var attrs []*hcl.Attribute
 			attrs, more = anyAttributes(inner.Body)

@@ -73,7 +73,8 @@ var serverAddress = netip.MustParseAddr("192.168.50.1")
 // TestDocuments renders the requests of testdata/documents. A file holds a
 // configuration, or a first line "config: DIR", and
 // the wanted answers: sections "GET PATH[?QUERY] [WORD…]" with the words
-// who=MAC, model=T, version=V, reveal, and missing for a files_dir without files.
+// who=MAC, model=T, version=V, linux=V, jffs2=V, ramdisk=V, reveal, missing
+// for a files_dir without files, and missing=NAME for one without those whose names hold NAME.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/documents/*.txtar")
@@ -238,8 +239,14 @@ func fixtureRequest(t *testing.T, s *Set, line string) (Request, error) {
 			r.Version = val
 		case "reveal":
 			r.Reveal = true
+		case "linux":
+			r.Parts.Linux = val
+		case "jffs2":
+			r.Parts.JFFS2 = val
+		case "ramdisk":
+			r.Parts.Ramdisk = val
 		case "missing":
-			r.HasFile = func(string) bool { return false }
+			r.HasFile = func(name string) bool { return !strings.Contains(name, val) }
 		default:
 			t.Fatalf("%s: unknown word %s", line, word)
 		}

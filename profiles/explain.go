@@ -359,7 +359,7 @@ func (x *explanation) notes(i item, general *item) []string {
 	return notes
 }
 
-// firmware explains which image the phone is told to run.
+// firmware explains what the phone, and what is attached to it, is told to run.
 func (x *explanation) firmware() []Explained {
 	kind := Path{Kind: FirmwareStatus, Model: x.model.Name}
 	var e Explained
@@ -372,16 +372,23 @@ func (x *explanation) firmware() []Explained {
 			e.Overrode = append(e.Overrode, origin)
 		}
 	}
-	if e.Kind == "" {
-		return nil
+	for _, l := range x.set.firmwareLines(x.phone, x.model, x.request) {
+		if l.tag == "" {
+			e.Notes = append(e.Notes, l.text)
+		} else {
+			e.Notes = append(e.Notes, strings.TrimPrefix(l.tag+" "+l.handset+" ", "firmware  ")+l.text)
+		}
 	}
-	image, none := x.model.firmwareAnswer(e.Value, x.request.Version, x.request.Server, x.request.HasFile)
-	if none != "" {
-		e.Notes = []string{"no image is named: " + none}
-	} else {
-		e.Notes = []string{image}
+	var all []Explained
+	if e.Kind != "" {
+		all = append(all, e)
 	}
-	return []Explained{e}
+	attached := x.set.accessoriesOf(x.phone, x.model.Name)
+	for _, a := range slices.Concat(attached.modules, attached.handsets) {
+		origin := x.origin(value{text: a.firmware.text}, "", source{layer: a.layer, word: "firmware", rng: a.firmware.rng})
+		all = append(all, Explained{Document: kind.String(), Kind: kindFirmware, Name: a.name, Origin: origin})
+	}
+	return all
 }
 
 // redirection explains the one setting of a phone that is sent elsewhere.

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,7 +75,7 @@ func checkTarget(text string) error {
 	if !isRelative(text) {
 		return fmt.Errorf("%q is no file within files_dir/firmware", text)
 	}
-	if !isImage(text) && strings.Trim(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_") != "" {
+	if !isImage(text) && !isVersion(text) {
 		return fmt.Errorf("%q is neither a version, such as 10.1.215.13, nor the name of an image, nor a URL", text)
 	}
 	return nil
@@ -83,44 +85,174 @@ func isImage(name string) bool {
 	return slices.Contains(imageSuffixes, strings.ToLower(path.Ext(name)))
 }
 
-// targetImage tells where the image of a target is: a file of files_dir/firmware, or
-// elsewhere.
-func (m Model) targetImage(text string) (name, elsewhere string) {
-	switch {
-	case strings.Contains(text, "://"):
-		return "", text
-	case isImage(text):
-		return text, ""
-	}
-	return m.imageName(text), ""
+// firmwareLine is one element of <firmware-settings>, or a remark for a person.
+type firmwareLine struct {
+	tag     string // "" for a remark
+	handset string // the type attribute; "" for none
+	perm    bool   // has the attribute perm=""
+	text    string
 }
 
-// firmwareAnswer decides what a phone of the model that runs version, "" if unknown,
-// is told: the URL of an image, or the reason why it gets none. A URL that does
-// not exist would stop the phone with a question to its user.
-func (m Model) firmwareAnswer(text, version string, server Server, hasFile func(string) bool) (imageURL, none string) {
-	if text == "" {
-		return "", "no firmware is configured for " + m.Name
+// firmwareLines decides what a phone is told about firmware: URLs of images that
+// are there, and reasons for what it does not get. A URL that does not exist
+// would stop the phone with a question to its user.
+func (s *Set) firmwareLines(p *phone, m Model, r Request) []firmwareLine {
+	a := firmwareAnswer{
+		model: m, running: Running{r.Version, r.Parts}, accessories: s.accessoriesOf(p, m.Name),
+		server: s.imageServer(r.Server, r.Version), hasFile: r.HasFile,
 	}
-	name, imageURL := m.targetImage(text)
-	wanted := path.Base(name)
-	if name == "" {
-		u, err := url.Parse(imageURL)
-		if err != nil {
-			return "", "the firmware's URL cannot be read"
+	target := s.wanted(p, m.Name).text
+	step := m.NextStep(a.running, target)
+	if m.DECT {
+		a.base(step, target)
+		return a.lines
+	}
+	a.desk(step)
+	return a.lines
+}
+
+// firmwareAnswer is the answer under construction.
+type firmwareAnswer struct {
+	model       Model
+	running     Running
+	accessories accessories
+	server      Server
+	hasFile     func(string) bool
+	lines       []firmwareLine
+}
+
+func (a *firmwareAnswer) remark(format string, args ...any) {
+	a.lines = append(a.lines, firmwareLine{text: fmt.Sprintf(format, args...)})
+}
+
+// has reports whether phones can have an image, and remarks where not.
+func (a *firmwareAnswer) has(image string) bool {
+	if image == "" || strings.Contains(image, "://") || a.hasFile == nil || a.hasFile("firmware/"+image) {
+		return true
+	}
+	a.remark("firmware/%s is not among the files", image)
+	return false
+}
+
+func (a *firmwareAnswer) url(image string) string {
+	if strings.Contains(image, "://") {
+		return image
+	}
+	return a.server.URL + escapePath(Path{Kind: Firmware, Name: image})
+}
+
+// inQuery makes a URL a value of another's query. The phone puts its MAC for
+// {mac} wherever it stands, and the helpers know URLs with their colons and
+// slashes as they are.
+var inQuery = strings.NewReplacer("%", "%25", "?", "%3F", "=", "%3D", "&", "%26", "#", "%23", "+", "%2B", " ", "%20")
+
+// desk answers a desk phone.
+func (a *firmwareAnswer) desk(step Step) {
+	if step.Kind == Chained && !a.has(step.Image) {
+		// The phone's own loader may manage.
+		step.Kind, step.Image, step.Pulled = Direct, step.Pulled, ""
+	}
+	switch {
+	case step.Kind == Stay:
+		a.remark("%s", step.Reason)
+	case !a.has(step.Image) || !a.has(step.Pulled):
+	case step.Kind == Chained:
+		pulled := a.url(step.Pulled)
+		if !strings.Contains(pulled, "?") {
+			pulled += "?mac={mac}"
 		}
-		wanted = path.Base(u.Path)
+		a.lines = append(a.lines, firmwareLine{tag: "firmware", perm: true, text: a.url(step.Image) + "?mac={mac}&chained_url=" + inQuery.Replace(pulled)})
+	default:
+		a.lines = append(a.lines, firmwareLine{tag: "firmware", perm: true, text: a.url(step.Image)})
 	}
-	if version != "" && strings.EqualFold(wanted, path.Base(m.imageName(version))) {
-		return "", "the phone runs the wanted firmware, " + text
+	for _, m := range a.accessories.modules {
+		row := rowOf("module", m.name)
+		switch image := row.imageOf(m); {
+		case step.Kind == Between:
+			a.remark("the module %s waits for the phone's own firmware", m.name)
+		case a.running.Version != "" && a.model.compare(a.running.Version, row.since) < 0:
+			a.remark("the module %s needs a phone with firmware %s", m.name, row.since)
+		case a.has(image):
+			a.lines = append(a.lines, firmwareLine{tag: row.tag, perm: true, text: a.url(image)})
+		}
 	}
-	if name == "" {
-		return imageURL, ""
+}
+
+// base answers a DECT base, which makes the paths of its image and of its
+// handsets' from versions. Its handsets have their turn when it has what it
+// should run itself, or is sent the last of it.
+func (a *firmwareAnswer) base(step Step, target string) {
+	url := a.server.URL
+	elsewhere := step.Kind != Between && strings.Contains(target, "://")
+	if elsewhere {
+		image := a.model.image.name(a.model.Name, "")
+		url = strings.TrimSuffix(strings.TrimSuffix(target, baseName(target)), strings.TrimSuffix(image, baseName(image)))
+		url = strings.TrimSuffix(url, "/")
 	}
-	if hasFile != nil && !hasFile("firmware/"+name) {
-		return "", fmt.Sprintf("firmware/%s is not among the files", name)
+	var versions []firmwareLine
+	switch {
+	case step.Kind == Stay:
+		a.remark("%s", step.Reason)
+	case a.has(step.Image):
+		versions = dectVersions(versions, "fp_fwu_", "", step.After.Version)
 	}
-	return server.URL + escapePath(Path{Kind: Firmware, Name: name}), ""
+	for _, h := range a.accessories.handsets {
+		switch {
+		case step.Kind == Between:
+			a.remark("the handsets %s wait for the base's own firmware", h.name)
+		case elsewhere || a.has(rowOf("handset", h.name).imageOf(h)):
+			versions = dectVersions(versions, "pp_fwu_", h.name, h.firmware.text)
+		}
+	}
+	if len(versions) > 0 {
+		a.lines = append(append(a.lines, firmwareLine{tag: "firmware", perm: true, text: url}), versions...)
+	}
+}
+
+// dectVersions adds the elements of one device: "740" and "104" of 07.40.0104.
+func dectVersions(lines []firmwareLine, prefix, handset, version string) []firmwareLine {
+	v, b := cutBranch(version)
+	plain := func(s string) string {
+		n, _ := cutNumber(s)
+		return cmp.Or(n, "0")
+	}
+	return append(lines,
+		firmwareLine{tag: prefix + "sw_version", handset: handset, text: plain(v)},
+		firmwareLine{tag: prefix + "branch_version", handset: handset, text: plain(b)})
+}
+
+// accessoriesOf gives what is attached to a phone: its own words over its
+// model's.
+func (s *Set) accessoriesOf(p *phone, model string) accessories {
+	var a accessories
+	if b := s.models[strings.ToLower(model)]; b != nil {
+		a = b.accessories
+	}
+	if p != nil {
+		a = p.accessories.over(a)
+	}
+	return a
+}
+
+// imageServer gives the appliance as a phone fetches images from it. Firmware
+// before V8 loads none over HTTPS, and before 7.2 none over TFTP: it gets them
+// over HTTP.
+func (s *Set) imageServer(server Server, running string) Server {
+	scheme, _, _ := strings.Cut(server.URL, "://")
+	if running == "" || fetchesImages(running, scheme) {
+		return server
+	}
+	return s.serverBy("http", server.Address)
+}
+
+func fetchesImages(running, scheme string) bool {
+	switch scheme {
+	case "https":
+		return compareVersions(running, "8") >= 0
+	case "tftp":
+		return compareVersions(running, "7.2") >= 0
+	}
+	return true
 }
 
 // maxTFTPImage is what the phones' loaders can count in blocks of 512 bytes.
@@ -155,21 +287,166 @@ func (l *loader) checkImage(t target, of about) {
 	if !ok || t.text == "" {
 		return
 	}
-	name, _ := m.targetImage(t.text)
-	if name == "" {
+	image, version := m.targetImage(t.text)
+	local := !strings.Contains(image, "://")
+	l.checkImageName(t, of, m, image)
+	if m.Floor != "" && version != "" && m.compare(version, m.Floor) < 0 {
+		l.warn(of, ruleBelowFloor, t.rng, "Firmware below the floor", "A %s that runs %s or later could never be updated again after it had loaded %s, so it stays as it is.",
+			m.Name, m.Floor, version)
+	}
+	scheme := l.set.scheme(m)
+	if m.DECT {
+		l.checkBase(t, of, m, image, version)
+	} else if version != "" && scheme == "https" && m.passes(version, scheme) {
+		l.warn(of, ruleImageHTTPS, t.rng, "Firmware over HTTPS", "A %s with firmware before V8 loads no image over HTTPS, so it is sent to http, port %d, for images alone. Keep that port open to phones, or set scheme = \"http\".",
+			m.Name, l.cfg.Provisioning.HTTPPort)
+	}
+	if !local {
 		return
 	}
-	if stem, _, ok := strings.Cut(path.Base(name), "-"); ok && checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name) {
-		l.warn(of, ruleOtherModel, t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+	info, ok := l.statWith(of, t.rng, "firmware/"+image, newest(m, version))
+	if ok && info.Size() > maxTFTPImage && scheme == "tftp" {
+		l.warn(of, ruleTFTPSize, t.rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", image, m.Name)
 	}
-	info, ok := l.stat(of, t.rng, "firmware/"+name)
-	if ok && info.Size() > maxTFTPImage && l.set.scheme(m) == "tftp" {
-		l.warn(of, ruleTFTPSize, t.rng, "Image too large for TFTP", "%s has more than 32 MB, and the phones' TFTP ends there. Set scheme = \"http\" for %s.", name, m.Name)
+	if ok { // else the first thing to do is said
+		l.checkSteps(t, of, m)
+	}
+}
+
+// newest says what is the newest firmware for a model, where a newer one is wanted.
+func newest(m Model, version string) string {
+	if m.Latest == "" || version == "" || m.compare(version, m.Latest) <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" The newest firmware of %s that this program has heard of is %s.", m.Name, m.Latest)
+}
+
+// passes reports whether phones of the model may run, on their way to a version
+// or at its end, what fetches no image by the scheme.
+func (m Model) passes(version, scheme string) bool {
+	if !fetchesImages(version, scheme) {
+		return true
+	}
+	return slices.ContainsFunc(m.updates, func(u stepRule) bool {
+		return u.below != "" && m.inRange(version, u.target, "") && !fetchesImages(cmp.Or(u.from, "0"), scheme)
+	})
+}
+
+// checkImageName warns where a name says that the image is not for the model.
+func (l *loader) checkImageName(t target, of about, m Model, image string) {
+	name := baseName(image)
+	if strings.Contains(image, "://") {
+		u, err := url.Parse(image)
+		if err != nil || !isImage(u.Path) {
+			return // a script, which decides for itself
+		}
+		name = baseName(u.Path)
+	}
+	stem := strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' })[0]
+	own := baseName(m.image.name(m.Name, "VERSION"))
+	if m.DECT {
+		own = m.Name[len("snom"):] + "_vVERSION_bBRANCH.fwu"
+		if checkModelName("snom"+stem) == nil {
+			stem = "snom" + stem
+		}
+	}
+	want, got := path.Ext(own), strings.ToLower(path.Ext(name))
+	switch {
+	case checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name):
+		l.warn(of, ruleOtherModel, t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+	case got != want:
+		l.warn(of, ruleImageType, t.rng, "Image of another type", "A %s loads %s files, and %s is none. The image that it takes is called %s.", m.Name, want, name, own)
+	case !m.namesImage(name):
+		l.warn(of, ruleMisnamedImage, t.rng, "Misnamed image", "Phones tell firmware by the name of its image, which for %s is %s; this is %s. Give it the name that its maker gave it.", m.Name, own, name)
+	}
+}
+
+// partImage is how the maker names images of several kinds: -SIP-j.bin, -bf.bin.
+var partImage = regexp.MustCompile(`^(?i)(?:-SIP)?-[a-z]{1,2}\.(?:bin|swu)$`)
+
+// namesImage reports whether an image is named as the maker names those of the
+// model.
+func (m Model) namesImage(name string) bool {
+	version := m.versionIn(name)
+	if version == "" || m.DECT {
+		return version != ""
+	}
+	return partImage.MatchString(name[strings.Index(name, version)+len(version):])
+}
+
+// checkSteps warns of images that phones with older firmware need first.
+func (l *loader) checkSteps(t target, of about, m Model) {
+	images, helper := m.between(t.text)
+	missing := slices.DeleteFunc(images, func(image string) bool { return l.exists("firmware/" + image) })
+	if len(missing) > 0 {
+		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s with old firmware reaches %s in steps. Until these are in files_dir/firmware, it stays as it is: %s.",
+			m.Name, t.text, strings.Join(missing, ", "))
+	}
+	if helper != "" && !l.exists("firmware/"+helper) {
+		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s loads %s by the maker's helper, which is not in files_dir/firmware: %s. Until it is, phones load the image by themselves.",
+			m.Name, t.text, helper)
+	}
+}
+
+func (l *loader) exists(name string) bool {
+	if l.cfg.Appliance.FilesDir == "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(l.cfg.Appliance.FilesDir, filepath.FromSlash(name)))
+	return err == nil
+}
+
+// checkBase warns of what a DECT base makes of its firmware file.
+func (l *loader) checkBase(t target, of about, m Model, image, version string) {
+	if version == "" {
+		l.fail(t.rng, "Invalid firmware", "A DECT base is told a version, such as 07.40.0104 or 740.104, and %q has none.", t.text)
+		return
+	}
+	if want := m.image.name(m.Name, version); !strings.EqualFold(baseName(image), baseName(want)) || !strings.Contains(image, "://") && image != want {
+		l.warn(of, ruleMisnamedImage, t.rng, "Misnamed image", "A %s makes the path of its image from the version, and asks for %s; this is %s.", m.Name, want, image)
+	}
+	server := l.set.Server(m.Name, l.server.Address)
+	if u, err := url.Parse(server.URL); err == nil && u.Port() != "" && !strings.Contains(image, "://") {
+		l.warn(of, ruleBasePort, t.rng, "Port that DECT bases drop", "A %s is sent to %s for firmware, and may ask at the scheme's own port all the same. Serve it at port 80: set http_port = 80 and scheme = \"http\" for %s.",
+			m.Name, server.URL, m.Name)
+	}
+}
+
+// checkAccessories warns of modules and handsets whose firmware does not come.
+func (l *loader) checkAccessories(a accessories, of about) {
+	m, ok := l.set.Model(of.model)
+	if !ok {
+		return
+	}
+	elsewhere := strings.Contains(l.set.wanted(of.phone, m.Name).text, "://")
+	for _, h := range a.handsets {
+		if !m.DECT {
+			l.fail(h.rng, "Handset of a desk phone", "%s is no DECT base, so it has no handsets.", m.Name)
+			continue
+		}
+		if elsewhere {
+			continue // from where the base has its own
+		}
+		l.stat(of, h.firmware.rng, "firmware/"+rowOf("handset", h.name).imageOf(h))
+	}
+	for _, one := range a.modules {
+		if m.DECT {
+			l.fail(one.rng, "Module of a DECT base", "%s is a DECT base, which takes no expansion modules.", m.Name)
+			continue
+		}
+		if image := rowOf("module", one.name).imageOf(one); !strings.Contains(image, "://") {
+			l.stat(of, one.firmware.rng, "firmware/"+image)
+		}
 	}
 }
 
 // stat looks for a file that a document will name, and warns where it is missing.
 func (l *loader) stat(of about, rng hcl.Range, name string) (os.FileInfo, bool) {
+	return l.statWith(of, rng, name, "")
+}
+
+// statWith is stat with a further sentence to say.
+func (l *loader) statWith(of about, rng hcl.Range, name, more string) (os.FileInfo, bool) {
 	if l.cfg.Appliance.FilesDir == "" {
 		return nil, false
 	}
@@ -177,7 +454,7 @@ func (l *loader) stat(of about, rng hcl.Range, name string) (os.FileInfo, bool) 
 	info, err := os.Stat(full)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		l.warn(of, ruleMissingFile, rng, "Missing file", "There is no %s. Until it is there, phones go without it.", full)
+		l.warn(of, ruleMissingFile, rng, "Missing file", "There is no %s. Until it is there, phones go without it.%s", full, more)
 	case err != nil:
 		l.warn(of, ruleMissingFile, rng, "Missing file", "Reading %s: %v.", full, err)
 	}
@@ -194,16 +471,11 @@ func (m Model) major(target string) int {
 	case m.runs > 0:
 		return m.runs
 	}
-	name := target
-	if strings.Contains(target, "://") || isImage(target) {
-		name = path.Base(target)
-		// snomD785-10.1.215.13-SIP-r.bin
-		if _, version, ok := strings.Cut(name, "-"); ok {
-			name = version
+	_, version := m.targetImage(target)
+	for _, v := range []string{version, m.Latest} {
+		if n := majorOf(v); n > 0 {
+			return n
 		}
-	}
-	if n := majorOf(name); n > 0 {
-		return n
 	}
 	switch {
 	case m.Format == Text:

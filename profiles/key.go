@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -206,15 +207,7 @@ func (e *evaluator) count(attrs hcl.Attributes, name string, most int) (int, boo
 }
 
 // moduleKeys is how many keys an expansion module of the phone has.
-func (m Model) moduleKeys() int {
-	switch m.Family {
-	case "3xx":
-		return 42
-	case "D8xx":
-		return 60
-	}
-	return 18
-}
+func (m Model) moduleKeys() int { return cmp.Or(m.ModuleKeys, 18) }
 
 // text gives what the phone reads: the type and, after a blank, its value.
 func (k key) text() value {

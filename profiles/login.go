@@ -9,7 +9,7 @@ var (
 // said, as admin with a password of its own for each phone.
 func (e *evaluator) webLogin(w word) {
 	user, password := "http_user", "http_pass"
-	if e.model.Family == "D8xx" {
+	if e.model.WebLogin == "webserver" {
 		user, password = "webserver_admin_name", "webserver_admin_password"
 	}
 	if w.attrs["user"] == nil {

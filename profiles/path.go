@@ -24,7 +24,7 @@ const (
 	WebLanguages                   // /web-lang.xml and /T/web-lang.xml
 	FirmwareStatus                 // /T/firmware.xml, /T-firmware.htm and the older /T/T-firmware.htm
 	MACContainer                   // /M.xml, /?mac=M and /settings.php?mac=M
-	Firmware                       // /firmware/NAME
+	Firmware                       // /firmware/NAME; also /M900/NAME.fwu, which a DECT base makes of the server and a version
 	File                           // /files/PATH
 	GUIPhrases                     // /gui_lang_NAME.xml and /T/gui_lang_NAME.xml
 	WebPhrases                     // /web_lang_NAME.xml and /T/web_lang_NAME.xml
@@ -70,6 +70,9 @@ func ParsePath(path, rawQuery string) (Path, error) {
 	}
 	if rest, ok := cutPrefixFold(name, "files/"); ok {
 		return parseFile(File, rest)
+	}
+	if isBaseImage(name) {
+		return parseFile(Firmware, name)
 	}
 	if len(name) > 200 {
 		return Path{}, fmt.Errorf("no document has a name of %d bytes", len(name))
@@ -268,6 +271,19 @@ func (p Path) folder() string {
 		return "/"
 	}
 	return "/" + p.Model + "/"
+}
+
+// isBaseImage reports whether name is the path by which a DECT base asks for its
+// image or for that of a handset, whose folder is named as the device:
+// M900/M900_v0740_b0104.fwu.
+func isBaseImage(name string) bool {
+	device, file, ok := strings.Cut(name, "/")
+	if !ok || len(device) < 2 || len(device) > maxModelName || alnumPrefix(device) != device || !isNumber(device[1:]) || device[0]|0x20 != 'm' {
+		return false
+	}
+	_, named := cutPrefixFold(file, device+"_v")
+	_, image := cutSuffixFold(file, ".fwu")
+	return named && image && !strings.Contains(file, "/")
 }
 
 // maxModelName bounds what a client can name: "snom" and 28 more.

@@ -34,8 +34,10 @@ type phone struct {
 	each     cty.Value // NilVal outside of phones blocks
 	object   cty.Value
 	firmware target // of its own block
-	where    string // for messages: "phone anna"
-	rng      hcl.Range
+	// what is attached to it, by its own block
+	accessories accessories
+	where       string // for messages: "phone anna"
+	rng         hcl.Range
 }
 
 // phoneBlock is a phone block, or a phones block with all its rows.
@@ -47,8 +49,8 @@ type phoneBlock struct {
 
 var (
 	phoneWords   = []string{"name", "model", "profile", "address", "firmware", "redirect"}
-	phoneSchema  = layerSchema(phoneWords...)
-	phonesSchema = layerSchema(append([]string{"for_each", "mac"}, phoneWords...)...)
+	phoneSchema  = withAccessories(layerSchema(phoneWords...))
+	phonesSchema = withAccessories(layerSchema(append([]string{"for_each", "mac"}, phoneWords...)...))
 )
 
 // phonesOf decodes the phone and phones blocks. What they refer to has to be
@@ -178,6 +180,8 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	wanted := l.set.wanted(p, p.Model)
 	p.Firmware = wanted.text
 	l.checkImage(wanted, about{model: p.Model, phone: p, shared: true})
+	p.accessories = l.accessoriesOf(p.block.body, ctx, p.where)
+	l.checkAccessories(p.accessories, about{model: p.Model, phone: p, shared: true})
 	l.address(p, ctx)
 	l.redirect(p)
 	name := strings.ToLower(p.Name)

@@ -20,6 +20,7 @@ type Request struct {
 	Model   string   // of the phone that asks, where the path names none; "" if unknown
 	Server  Server
 	Version string // of the firmware that asks, from its User-Agent; "" if unknown
+	Parts   Parts  // of the same, before V7
 	Reveal  bool   // write secrets out instead of masking them
 	// HasFile reports whether files_dir has a file, named with slashes. Nil
 	// means that every file is there.
@@ -69,10 +70,7 @@ type documentKey struct {
 	reveal   bool
 	major    int    // of the firmware that asks, 0 where it is not known
 	redirect string // URL, "" for a document of ours
-	image    string // URL of a FirmwareStatus
-	none     string // or the reason why it has none
 	spelling spelling
-	away     bool // of a FirmwareStatus: the phone is sent to another setting server
 }
 
 // Render makes a document, the same bytes each time. The error is a *NotFound.
@@ -81,10 +79,14 @@ func (s *Set) Render(r Request) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
+	if key.path.Kind == FirmwareStatus {
+		// It depends on all that phones may say of themselves, and is soon made.
+		return s.document(key, r)
+	}
 	if d, ok := s.documents.get(key); ok {
 		return d, nil
 	}
-	d, err := s.document(key)
+	d, err := s.document(key, r)
 	if err != nil {
 		return Document{}, err
 	}
@@ -116,11 +118,6 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 	case Firmware, File:
 		return key, notFound("%s is a file, not a document", key.path)
 	case FirmwareStatus:
-		if redirected {
-			key.none, key.away = "the phone is sent to another setting server", true
-			return key, nil
-		}
-		key.image, key.none = model.firmwareAnswer(s.wanted(p, model.Name).text, r.Version, r.Server, r.HasFile)
 		return key, nil
 	}
 	if redirected && key.path.Kind != Extra {
@@ -140,6 +137,30 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 	return key, nil
 }
 
+// firmwareStatus makes the answer to a phone that asks for firmware.
+func (s *Set) firmwareStatus(k documentKey, r Request) (Document, error) {
+	p := s.byMAC[r.MAC]
+	m := s.modelOf(k, k.path.Model)
+	lines := []firmwareLine{{text: "the phone is sent to another setting server"}}
+	if p == nil || p.Redirect == "" {
+		if d, ok, err := s.adminDocument(k, m); ok || err != nil {
+			return d, err
+		}
+		lines = s.firmwareLines(p, m, r)
+	}
+	d := Document{Path: k.path}
+	if k.format == Text {
+		w := newText(k.reveal, m.Identities)
+		w.firmware(lines)
+		d.Body, d.ContentType = w.bytes(), "text/plain; charset=utf-8"
+		return d, nil
+	}
+	w := newXML(k.reveal, k.spelling)
+	w.firmware(lines)
+	d.Body, d.ContentType = w.b.Bytes(), "text/xml; charset=utf-8"
+	return d, nil
+}
+
 // modelFor finds the model whose documents are asked for.
 func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 	name := r.Path.Model
@@ -150,7 +171,7 @@ func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 		name = r.Model
 	}
 	if name == "" && r.Path.Kind == MACContainer {
-		name = ModelHint(r.Path.MAC)
+		name = s.ModelHint(r.Path.MAC)
 	}
 	m, ok := s.Model(name)
 	switch {
@@ -181,10 +202,14 @@ func (s *Set) modelOf(k documentKey, name string) Model {
 	return m
 }
 
-// document makes the document that a key describes.
-func (s *Set) document(k documentKey) (Document, error) {
+// document makes the document that a key describes, of firmware with what else
+// the request says.
+func (s *Set) document(k documentKey, r Request) (Document, error) {
+	if k.path.Kind == FirmwareStatus {
+		return s.firmwareStatus(k, r)
+	}
 	m := s.modelOf(k, cmp.Or(k.path.Model, k.model))
-	if k.redirect == "" && !k.away {
+	if k.redirect == "" {
 		if d, ok, err := s.adminDocument(k, m); ok || err != nil {
 			return d, err
 		}
@@ -218,7 +243,11 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 		if err != nil {
 			return err
 		}
-		links := []string{link(General, m.Name)}
+		var links []string
+		if m.DECT { // which learns of its firmware no other way
+			links = append(links, link(FirmwareStatus, m.Name))
+		}
+		links = append(links, link(General, m.Name))
 		for _, kind := range []Kind{GUILanguages, WebLanguages} {
 			if p, ok := s.languagesPath(kind, general, m); ok {
 				links = append(links, k.server.URL+p.String())
@@ -284,8 +313,6 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 		}
 		w.phrases(tag, l)
 		d.Path.Name = l.slug()
-	case kind == FirmwareStatus:
-		w.firmware(k.image, k.none)
 	}
 	d.Body, d.ContentType, d.Secrets = w.b.Bytes(), "text/xml; charset=utf-8", w.secrets
 	return nil
@@ -330,8 +357,6 @@ func (s *Set) text(k documentKey, m Model, d *Document) error {
 		w.settings(merged)
 	case kind == GUILanguages, kind == WebLanguages, kind == GUIPhrases, kind == WebPhrases:
 		return notFound("firmware before V7 reads no language files")
-	case kind == FirmwareStatus:
-		w.firmware(k.image, k.none)
 	}
 	d.Body, d.ContentType, d.Secrets = w.bytes(), "text/plain; charset=utf-8", w.secrets
 	return nil

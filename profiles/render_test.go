@@ -105,7 +105,7 @@ appliance {
   interface = "eth0"
   files_dir = "files"
 }
-model "snomD785" {
+model "snomD713" {
   firmware = "10.1.215.13"
   scheme   = "tftp"
 }
@@ -118,7 +118,7 @@ model "snomD765" {
 		maxTFTPImage + 1: "7 Image too large for TFTP",
 	} {
 		dir := t.TempDir()
-		for _, name := range []string{"snomD785-10.1.215.13-SIP-r.bin", "snomD765-10.1.54.13-SIP-r.bin"} {
+		for _, name := range []string{"snomD713-10.1.215.13-SIP-r.bin", "snomD765-10.1.54.13-SIP-r.bin"} {
 			name = filepath.Join(dir, "files", "firmware", name)
 			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 				t.Fatal(err)

@@ -17,6 +17,12 @@ const (
 	ruleMissingFile     config.Rule = "missing-file"
 	ruleOtherModel      config.Rule = "other-model"
 	ruleTFTPSize        config.Rule = "tftp-size"
+	ruleMisnamedImage   config.Rule = "misnamed-image"
+	ruleImageType       config.Rule = "image-type"
+	ruleImageHTTPS      config.Rule = "image-https"
+	ruleMissingStep     config.Rule = "missing-step"
+	ruleBelowFloor      config.Rule = "below-floor"
+	ruleBasePort        config.Rule = "base-port"
 	ruleNetworkSetting  config.Rule = "network-setting"
 	ruleFirmwareSetting config.Rule = "firmware-setting"
 	ruleInternalSetting config.Rule = "internal-setting"
@@ -51,6 +57,12 @@ func Rules() map[config.Rule]string {
 		ruleMissingFile:     "A document names a file that files_dir does not have.",
 		ruleOtherModel:      "A firmware image is by its name for another model.",
 		ruleTFTPSize:        "A firmware image is larger than the phones' TFTP can carry (32 MB).",
+		ruleMisnamedImage:   "A firmware image is not named as its maker names those of the model, so that phones cannot tell its version.",
+		ruleImageType:       "A firmware image is of a type that the model does not load (.bin, .swu, .fwu).",
+		ruleImageHTTPS:      "Phones with firmware before V8 are to load images over HTTPS, and get them over HTTP.",
+		ruleMissingStep:     "An image that phones need on their way to the wanted firmware is not in files_dir.",
+		ruleBelowFloor:      "The wanted firmware is older than what phones of the model may go back to.",
+		ruleBasePort:        "A DECT base is sent to a port for its firmware, and drops it.",
 		ruleNetworkSetting:  "A setting of the network is provisioned, although DHCP gives it.",
 		ruleFirmwareSetting: "A setting makes phones load an image past firmware_status.",
 		ruleInternalSetting: "A setting is the phone's own business, and the maker asks not to provision it.",

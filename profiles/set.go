@@ -36,6 +36,7 @@ type Set struct {
 	builtin   *body
 	settings  settings
 	models    map[string]*modelBlock // by lower-case name
+	ranges    []macRange             // the macs of model blocks
 	profiles  map[string]*profile
 	general   []*profile // the default profile after those that it extends
 	phones    []*phone
@@ -64,15 +65,6 @@ type profile struct {
 	extendsR hcl.Range
 }
 
-// modelBlock is a model block.
-type modelBlock struct {
-	Model
-	body     *body
-	firmware target
-	spelling spelling
-	rng      hcl.Range
-}
-
 // Server is the appliance as one phone reaches it.
 type Server struct {
 	URL     string // "http://192.168.50.1": no slash at the end, the port only where it is not the scheme's
@@ -83,10 +75,7 @@ type Server struct {
 //go:embed builtin/general.hcl
 var builtinGeneral []byte
 
-var (
-	profileSchema = layerSchema("default", "extends", "firmware")
-	modelSchema   = layerSchema("firmware", "scheme", "format", "spelling")
-)
+var profileSchema = layerSchema("default", "extends", "firmware")
 
 // loader is a Set under construction.
 type loader struct {
@@ -151,6 +140,9 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/spellings.csv"}, "Invalid spellings", "%v", err)})
 	}
 	l.settingsOf(cfg.Blocks)
+	if _, err := builtinAccessories(); err != nil {
+		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/accessories.csv"}, "Invalid model catalogue", "%v", err)})
+	}
 	l.loadBuiltin()
 	l.reserve()
 	for _, b := range cfg.Blocks {
@@ -261,36 +253,6 @@ func (l *loader) firmwareWord(attrs hcl.Attributes) target {
 	return l.target(l.word(attrs, "firmware"), a.Expr.Range())
 }
 
-func (l *loader) model(b *hcl.Block) {
-	name := b.Labels[0]
-	m, ok := lookupBuiltin(name)
-	if !ok {
-		l.fail(b.LabelRanges[0], "Invalid model", "%q is no model: models look like snomD785.", name)
-		return
-	}
-	body, diags := newBody("model "+name, b.Body, modelSchema)
-	l.problems.add(diags)
-	attrs := header(b.Body, modelSchema)
-	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0], firmware: l.firmwareWord(attrs)}
-	block.Firmware = block.firmware.text
-	block.spelling = l.spellingWord(attrs)
-	block.Scheme = l.oneOf(attrs, "scheme", "http", "https", "tftp")
-	if block.Scheme == "https" && l.cfg.HTTPS == nil {
-		l.warn(about{model: m.Name}, ruleMissingHTTPS, attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
-	}
-	switch l.oneOf(attrs, "format", "xml", "text") {
-	case "xml":
-		block.Format, block.textBefore = XML, 0
-	case "text":
-		block.Format = Text
-	}
-	if first, ok := l.set.models[strings.ToLower(name)]; ok {
-		l.fail(block.rng, "Duplicate model", "The model %s is described already, at %s.", m.Name, at(first.rng))
-		return
-	}
-	l.set.models[strings.ToLower(name)] = block
-}
-
 func (l *loader) oneOf(attrs hcl.Attributes, name string, words ...string) string {
 	word := l.word(attrs, name)
 	if word != "" && !slices.Contains(words, word) {
@@ -389,6 +351,7 @@ func (l *loader) evaluateAll() {
 		b := s.models[name]
 		l.refuseByPhone(b.body)
 		l.checkImage(b.firmware, about{model: b.Name})
+		l.checkAccessories(b.accessories, about{model: b.Name})
 		layer, diags := s.evaluateModel(b, s.Server(b.Name, l.server.Address))
 		l.add(diags)
 		lint.general(layer, layer.over(base), b.Model)
@@ -461,12 +424,16 @@ func variables(b *hclsyntax.Body) []hcl.Traversal {
 // "".
 func (s *Set) Server(model string, addr netip.Addr) Server {
 	m, _ := s.Model(model)
+	return s.serverBy(s.scheme(m), addr)
+}
+
+// serverBy gives the appliance as it is reached by a scheme.
+func (s *Set) serverBy(scheme string, addr netip.Addr) Server {
 	addr = addr.Unmap()
 	server := Server{Address: addr}
 	if n, ok := s.cfg.NetworkOf(addr); ok {
 		server.Domain = n.Domain
 	}
-	scheme := s.scheme(m)
 	port, usual := s.cfg.Provisioning.HTTPPort, 80
 	switch scheme {
 	case "https":
@@ -506,15 +473,6 @@ func (s *Set) SettingServer(model string, addr netip.Addr) (tftpServerName, boot
 	return server.URL, bootfile
 }
 
-// Model finds a model in any case: one of the configuration or the catalogue, or
-// a new one whose name looks like a Snom phone's.
-func (s *Set) Model(name string) (Model, bool) {
-	if b, ok := s.models[strings.ToLower(name)]; ok {
-		return b.Model, true
-	}
-	return lookupBuiltin(name)
-}
-
 // Phone finds a phone of the configuration.
 func (s *Set) Phone(m mac.Addr) (Phone, bool) {
 	if p, ok := s.byMAC[m]; ok {
@@ -540,7 +498,7 @@ func (s *Set) ModelsInUse() []string {
 		used[b.Name] = true
 	}
 	for _, p := range s.phones {
-		if model := cmp.Or(p.Model, ModelHint(p.MAC)); model != "" {
+		if model := cmp.Or(p.Model, s.ModelHint(p.MAC)); model != "" {
 			used[model] = true
 		}
 	}

@@ -321,27 +321,12 @@ func (s *Setting) unknownTo(m Model, version string) string {
 	case m.Name != "" && len(s.Models) > 0 && !s.KnownTo(m):
 		return fmt.Sprintf("%s does not know it; it is for %s", m.Name, strings.Join(s.Models, ", "))
 	case version == "" || m.Family == "DECT":
-	case s.Since != "" && versionBefore(version, s.Since):
+	case s.Since != "" && compareVersions(version, s.Since) < 0:
 		return fmt.Sprintf("firmware %s does not know it yet; it came with %s", version, s.Since)
-	case s.Until != "" && versionBefore(s.Until, version):
+	case s.Until != "" && compareVersions(s.Until, version) < 0:
 		return fmt.Sprintf("firmware %s does not know it any more", version)
 	}
 	return ""
-}
-
-// versionBefore orders firmware versions by their numbers.
-func versionBefore(a, b string) bool {
-	for a != "" || b != "" {
-		var x, y string
-		x, a, _ = strings.Cut(a, ".")
-		y, b, _ = strings.Cut(b, ".")
-		n, _ := strconv.Atoi(x)
-		m, _ := strconv.Atoi(y)
-		if n != m {
-			return n < m
-		}
-	}
-	return false
 }
 
 // Matches reports whether the name, the meaning or a value has each of the words,

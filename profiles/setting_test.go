@@ -179,17 +179,17 @@ func TestShadows(t *testing.T) {
 	}
 }
 
-func TestVersionBefore(t *testing.T) {
+func TestVersionsInOrder(t *testing.T) {
 	t.Parallel()
 	ordered := []string{"5.5", "7.3.15", "8.2", "8.7.3", "8.7.5.35", "8.10", "10.1.54.13", "10.1.215"}
 	for i, a := range ordered {
 		for j, b := range ordered {
-			if got := versionBefore(a, b); got != (i < j) {
-				t.Errorf("versionBefore(%s, %s) = %v", a, b, got)
+			if got := compareVersions(a, b) < 0; got != (i < j) {
+				t.Errorf("%s before %s: %v", a, b, got)
 			}
 		}
 	}
-	if versionBefore("8.7", "8.7.0") || versionBefore("8.7.0", "8.7") {
+	if compareVersions("8.7", "8.7.0") != 0 {
 		t.Error("8.7 and 8.7.0 differ")
 	}
 }

@@ -173,10 +173,12 @@ func (t template) regularExpression() (string, bool) {
 }
 
 // firmware writes the answer to a firmware request.
-func (w *textWriter) firmware(url, none string) {
-	if url == "" {
-		w.b.WriteString("# " + none + "\n")
-		return
+func (w *textWriter) firmware(lines []firmwareLine) {
+	for _, l := range lines {
+		if l.tag == "" {
+			w.b.WriteString("# " + oneLine.Replace(l.text) + "\n")
+		} else {
+			w.line(l.tag, "", value{text: l.text})
+		}
 	}
-	w.line("firmware", "", value{text: url})
 }

@@ -43,7 +43,7 @@ func (l *loader) verify() {
 		add(model, mac.Addr{}, nil, rng, ModelContainer, General, GUILanguages, WebLanguages, FirmwareStatus)
 	}
 	for _, p := range l.set.phones {
-		if model := cmp.Or(p.Model, ModelHint(p.MAC)); model != "" {
+		if model := cmp.Or(p.Model, l.set.ModelHint(p.MAC)); model != "" {
 			add(model, p.MAC, p, p.rng, Own)
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Set) readable(r Request) error {
 	if err != nil {
 		return nil
 	}
-	d, err := s.document(key)
+	d, err := s.document(key, r)
 	if err != nil {
 		return nil
 	}

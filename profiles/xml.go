@@ -72,13 +72,21 @@ func (w *xmlWriter) leaf(tag string, text value, attrs ...attr) {
 	w.b.WriteString("</" + tag + ">\n")
 }
 
-// comment writes text, which must not come from outside the configuration.
+// comment writes a remark for whoever reads the document.
 func (w *xmlWriter) comment(text string) {
 	for range w.depth {
 		w.b.WriteString("  ")
 	}
-	// "--" may not stand in a comment (XML 1.0 §2.5).
-	w.b.WriteString("<!-- " + strings.ReplaceAll(text, "--", "- -") + " -->\n")
+	text = strings.Map(func(r rune) rune {
+		if checkText(string(r)) != nil {
+			return '?'
+		}
+		return r
+	}, text)
+	for strings.Contains(text, "--") { // which may not stand in a comment (XML 1.0 §2.5)
+		text = strings.ReplaceAll(text, "--", "- -")
+	}
+	w.b.WriteString("<!-- " + text + " -->\n")
 }
 
 var (
@@ -293,14 +301,23 @@ func (w *xmlWriter) languages(tag string, languages []language) {
 	w.close(tag)
 }
 
-// firmware writes <firmware-settings>: the image's URL, or the reason why
-// there is none.
-func (w *xmlWriter) firmware(url, none string) {
+// firmware writes <firmware-settings>: URLs of images, versions, and remarks on
+// what there is none of.
+func (w *xmlWriter) firmware(lines []firmwareLine) {
 	w.open("firmware-settings")
-	if url == "" {
-		w.comment(none)
-	} else {
-		w.leaf("firmware", value{text: url}, plain("perm", ""))
+	for _, l := range lines {
+		var attrs []attr
+		if l.handset != "" {
+			attrs = append(attrs, plain("type", l.handset))
+		}
+		if l.perm {
+			attrs = append(attrs, plain("perm", ""))
+		}
+		if l.tag == "" {
+			w.comment(l.text)
+		} else {
+			w.leaf(l.tag, value{text: l.text}, attrs...)
+		}
 	}
 	w.close("firmware-settings")
 }

@@ -84,7 +84,7 @@ func (c *diffCmd) compare(a *app) (phoneDiff, error) {
 	}
 	if p == nil {
 		p = &seenPhone{}
-		p.MAC, p.Model = m, cmp.Or(configured.Model, c.Model, profiles.ModelHint(m))
+		p.MAC, p.Model = m, cmp.Or(configured.Model, c.Model, cfg.Set.ModelHint(m))
 	}
 	if !p.Local.IsValid() {
 		if p.Local, err = reachedBy(a, cfg, c.Server); err != nil {

@@ -101,7 +101,7 @@ func (c *renderCmd) who(set *profiles.Set) (mac.Addr, string, error) {
 		model = phone.Model
 	}
 	if model == "" {
-		model = profiles.ModelHint(m)
+		model = set.ModelHint(m)
 	}
 	if model == "" && c.Path == "" {
 		return mac.Addr{}, "", fmt.Errorf("the model of %s is not in the configuration; give it with --model", m)

@@ -134,7 +134,7 @@ func (t *tree) documents() error {
 	for _, p := range t.set.Phones() {
 		model := p.Model
 		if model == "" {
-			model = profiles.ModelHint(p.MAC)
+			model = t.set.ModelHint(p.MAC)
 		}
 		if model == "" {
 			t.leave("%s has no model in the configuration, so it has no files: set model in its phone block", p.Name)

@@ -305,7 +305,7 @@ func (p phones) Recognise(m mac.Addr, vendorClass string) (model string, phone b
 		return name, true
 	}
 	configured, known := p.set.Phone(m)
-	return configured.Model, known || vendorClass == "" && profiles.IsSnom(m)
+	return configured.Model, known || vendorClass == "" && p.set.IsSnom(m)
 }
 
 // SettingServer gives options 66 and 67.
