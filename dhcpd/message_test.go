@@ -175,3 +175,70 @@ func FuzzWalk(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAdmit holds that the reader throws away nothing that the owner would
+// answer.
+func FuzzAdmit(f *testing.F) {
+	f.Add(raw(53, 1, 1, 61, 7, 1, 0, 4, 0x13, 0x92, 0x2d, 0x24, 57, 2, 5, 0xdc, 60, 8, 's', 'n', 'o', 'm', 'D', '7', '8', '5', 255))
+	f.Add(raw(0, 0, 12, 200, 'a', 53, 1, 3))
+	f.Add(edit(raw(52, 1, 3, 255), offFile, 53, offFile+1, 1, offFile+2, 1))
+	f.Add(raw(53, 2, 1, 1, 53, 1, 8, 255))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := request{link: testLink, dest: broadcastAddr}
+		if parse(b, &r) != nil {
+			return
+		}
+		if kind, err := admit(b); err != nil || kind != r.kind && kind != 0 && bytes.Count(b, []byte{optMessageType, 1}) == 1 {
+			t.Errorf("admitted as %v (%v), read as %v", kind, err, r.kind)
+		}
+	})
+}
+
+// FuzzAgent reads option 82 as switches and relays write it, and what clients
+// make up.
+func FuzzAgent(f *testing.F) {
+	for _, s := range []string{
+		"\x01\x06\x00\x04\x00\x14\x01\x07\x02\x08\x00\x06\x00\x1b\x21\x00\x00\x01", // vlan 20, module 1, port 7; the switch's MAC
+		"\x01\x08ge-0/0/7\x02\x05floor",
+		"\x05\x04\xc0\x00\x02\x00\x0b\x04\xc6\x33\x64\x01\x13\x00",
+		"\x01\xffcut", "\x05\x03\xc0\x00\x02", "\x00\x00\xff", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a := readAgent(b)
+		if len(a.circuitID)+len(a.remoteID) > len(b) {
+			t.Errorf("%+v of %d octets", a, len(b))
+		}
+		for _, addr := range []netip.Addr{a.linkSelection, a.serverOverride} {
+			if addr.IsValid() && (!addr.Is4() || addr.IsUnspecified()) {
+				t.Errorf("address %v", addr)
+			}
+		}
+	})
+}
+
+// FuzzHostName holds that what a client calls itself becomes one label of DNS
+// or nothing, and fits where it is shown and answered.
+func FuzzHostName(f *testing.F) {
+	f.Add([]byte("snom-0004132D2A24.office.example"))
+	f.Add([]byte("\x00\x00\x00Reception 2"))
+	f.Add([]byte("\x05\x00\x00\x07snomd785\x06office\x00"))
+	f.Add([]byte("\x09\x00\x00both"))
+	f.Add([]byte("\x04\x00\x00\xffcut"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, label := range []string{hostLabel(b), fqdnLabel(b)} {
+			if len(label) > 63 || strings.Trim(label, "-") != label || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+				t.Errorf("label %q", label)
+			}
+			if again := hostLabel([]byte(label)); again != label {
+				t.Errorf("label %q of label %q", again, label)
+			}
+		}
+		if asked := answerable(b); asked != nil {
+			if reply := fqdnReply(asked, fqdnLabel(asked), "office.example"); len(reply) > fqdnHeader+1+63+1+len(".office.example") || reply[0]&fqdnNoUpdates == 0 {
+				t.Errorf("answer %q", reply)
+			}
+		}
+	})
+}

@@ -243,10 +243,16 @@ func (l *Log) String() string {
 // when the program has ended without it.
 func (p *Process) Wait(text string) {
 	p.t.Helper()
+	p.WaitTimes(text, 1)
+}
+
+// WaitTimes is Wait for a text that the output is to have so many times.
+func (p *Process) WaitTimes(text string, times int) {
+	p.t.Helper()
 	timeout := time.After(limit)
 	for {
 		p.Log.mu.Lock()
-		found, changed := strings.Contains(p.Log.buf.String(), text), p.Log.changed
+		found, changed := strings.Count(p.Log.buf.String(), text) >= times, p.Log.changed
 		p.Log.mu.Unlock()
 		if found {
 			return
@@ -254,11 +260,11 @@ func (p *Process) Wait(text string) {
 		select {
 		case <-changed:
 		case <-p.done:
-			if !strings.Contains(p.Log.String(), text) {
-				p.t.Fatalf("%s ended (%v) and never said %q", p.cmd.Path, p.err, text)
+			if n := strings.Count(p.Log.String(), text); n < times {
+				p.t.Fatalf("%s ended (%v) and said %q %d times, want %d", p.cmd.Path, p.err, text, n, times)
 			}
 		case <-timeout:
-			p.t.Fatalf("%s did not say %q in %s", p.cmd.Path, text, limit)
+			p.t.Fatalf("%s did not say %q %d times in %s", p.cmd.Path, text, times, limit)
 		}
 	}
 }

@@ -217,7 +217,7 @@ func Lookup(nameOrNumber string) (uint8, error) {
 	s := strings.TrimPrefix(nameOrNumber, "option-")
 	if n, err := strconv.Atoi(s); err == nil || errors.Is(err, strconv.ErrRange) {
 		if err != nil || n < 1 || n > 254 {
-			return 0, fmt.Errorf("option number %s is not from 1 to 254", s)
+			return 0, fmt.Errorf("option number %.60s is not from 1 to 254", s)
 		}
 		return uint8(n), nil
 	}

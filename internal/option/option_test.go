@@ -3,6 +3,7 @@ package option
 import (
 	"encoding/hex"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -203,4 +204,39 @@ func TestEncodeReadByAnother(t *testing.T) {
 	if diff := cmp.Diff([]string{"office.example", "example.org"}, labels.Labels); diff != "" {
 		t.Errorf("search list (-want +got):\n%s", diff)
 	}
+}
+
+// FuzzEncode gives every option values of every kind: none is more than fits a
+// packet, no error is long, and what has a name is found by it.
+func FuzzEncode(f *testing.F) {
+	for _, s := range []string{"192.168.50.1", "10.0.0.0/8 192.168.50.1", "office.example", "http://192.168.50.1/snomD785.htm", "00:04:13", "-3600", "a..b", "\x00"} {
+		for _, name := range []string{"routers", "domain_search", "classless_routes", "time_offset", "vendor_specific", "tftp_server_name", "42", "option-224", "no such"} {
+			f.Add(name, s, int64(3600), 3)
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, text string, number int64, n int) {
+		code, err := Lookup(name)
+		if err != nil {
+			if len(err.Error()) > 500 {
+				t.Errorf("a long error: %v", err)
+			}
+			return
+		}
+		if again, err := Lookup(Name(code)); err != nil || again != code {
+			t.Errorf("option %d is named %q, which is option %d (%v)", code, Name(code), again, err)
+		}
+		texts, numbers := []any{}, []any{}
+		for range min(max(n, 0), 300) {
+			texts, numbers = append(texts, text), append(numbers, number)
+		}
+		for _, v := range []any{text, number, true, texts, numbers, append(slices.Clone(numbers), texts...)} {
+			data, err := Encode(code, v)
+			if len(data) > maxData {
+				t.Errorf("%d octets", len(data))
+			}
+			if err != nil && len(err.Error()) > 1000 {
+				t.Errorf("a long error: %v", err)
+			}
+		}
+	})
 }

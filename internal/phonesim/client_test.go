@@ -343,3 +343,33 @@ func FuzzDecodeFrame(f *testing.F) {
 		vendorOptions(payload)
 	})
 }
+
+// FuzzLease reads what servers answer a phone, their option 43 tunnelled as in
+// the maker's guide.
+func FuzzLease(f *testing.F) {
+	ack := func(options ...byte) []byte {
+		b := make([]byte, 240)
+		b[0], b[1], b[2] = 2, 1, 6
+		copy(b[16:], []byte{192, 168, 50, 100})
+		copy(b[28:], phoneMAC[:])
+		copy(b[236:], []byte{99, 130, 83, 99})
+		return append(append(b, 53, 1, 5, 54, 4, 192, 168, 50, 1, 51, 4, 0, 0, 0xa8, 0xc0, 1, 4, 255, 255, 255, 0), append(options, 255)...)
+	}
+	f.Add(ack())
+	f.Add(ack(append([]byte{3, 4, 192, 168, 50, 1, 66, 19}, "http://192.168.50.1"...)...))
+	f.Add(ack(append([]byte{43, 21, 66, 19}, "http://192.168.50.1"...)...))
+	f.Add(ack(43, 4, 132, 200, '2', '0', 12, 3, 0xc3, 0xb6, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := dhcpv4.FromBytes(b)
+		if err != nil {
+			return
+		}
+		l, err := newLease(m)
+		if err != nil {
+			return
+		}
+		if !l.Address.IsValid() || !l.Server.IsValid() || l.LeaseSeconds == 0 || l.Bits < 0 || l.Bits > 32 {
+			t.Errorf("lease %+v", l)
+		}
+	})
+}
