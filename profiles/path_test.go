@@ -46,6 +46,8 @@ func TestParsePath(t *testing.T) {
 		{"/snomD785/00-04-13-92-2d-24/Extra.xml", "", Path{Kind: PhoneFile, Model: "snomD785", MAC: anna, Name: "Extra.xml"}, "/snomD785/000413922D24/Extra.xml"},
 		{"/firmware/snomD785-10.1.215.13-SIP-r.bin", "mac=1", Path{Kind: Firmware, Name: "snomD785-10.1.215.13-SIP-r.bin"}, "/firmware/snomD785-10.1.215.13-SIP-r.bin"},
 		{"/FIRMWARE/M900/M900_v0740_b0104.fwu", "", Path{Kind: Firmware, Name: "M900/M900_v0740_b0104.fwu"}, "/firmware/M900/M900_v0740_b0104.fwu"},
+		{"/M900/M900_v0740_b0104.fwu", "", Path{Kind: Firmware, Name: "M900/M900_v0740_b0104.fwu"}, "/firmware/M900/M900_v0740_b0104.fwu"},
+		{"m65/M65_v0520_b0001.FWU", "", Path{Kind: Firmware, Name: "m65/M65_v0520_b0001.FWU"}, "/firmware/m65/M65_v0520_b0001.FWU"},
 		{"/files/../../etc/passwd", "", Path{Kind: File, Name: "../../etc/passwd"}, "/files/../../etc/passwd"},
 		{"/files//a%20b", "", Path{Kind: File, Name: "/a%20b"}, "/files//a%20b"},
 	} {
@@ -95,7 +97,7 @@ func TestParsePathRefuses(t *testing.T) {
 func FuzzParsePath(f *testing.F) {
 	for _, path := range []string{
 		"/snomD785.htm", "/snomD785-000413922D24.htm", "/snom320-00%3A04%3A13%3A92%3A2D%3A24.htm", "/snom370/snom370-firmware.htm",
-		"/snomD785/general.xml", "/snomD785/000413922D24.xml", "/gui-lang.xml", "/gui_lang_a.xml", "/snomD785/a/b.xml", "/snomD785/000413922D24/a.xml", "/firmware/a.bin", "/files/../x", "/{mac}.xml", "/settings.php",
+		"/snomD785/general.xml", "/snomD785/000413922D24.xml", "/gui-lang.xml", "/gui_lang_a.xml", "/snomD785/a/b.xml", "/snomD785/000413922D24/a.xml", "/firmware/a.bin", "/M900/M900_v0740_b0104.fwu", "/M900/M65_v0740_b0104.fwu", "/M/M_v.fwu", "/files/../x", "/{mac}.xml", "/settings.php",
 	} {
 		f.Add(path, "mac=000413922D24")
 	}

@@ -97,9 +97,9 @@ model "snomX1" { firmware = "1.0" }
 `)
 	for name, want := range map[string]Model{
 		"SNOMD785": {Name: "snomD785", Family: "D7xx", Format: Text, Identities: 12, Keys: 24, Modules: 3, ModuleKeys: 18, WebLogin: "http", Latest: "10.1.215.13", Floor: "8.9.3", Firmware: "10.1.215.13"},
-		"snomx1":   {Name: "snomX1", Format: XML, WebLogin: "http", Firmware: "1.0"},
-		"snomX2":   {Name: "snomX2", WebLogin: "http"},
-		"SnomD865": {Name: "snomD865", Family: "D8xx", Identities: 12, Keys: 40, Modules: 3, ModuleKeys: 60, WebLogin: "webserver", Latest: "10.1.215.13"},
+		"snomx1":   {Name: "snomX1", Format: XML, WebLogin: "http", Floor: "8.9.3", Firmware: "1.0"},
+		"snomX2":   {Name: "snomX2", WebLogin: "http", Floor: "8.9.3"},
+		"SnomD865": {Name: "snomD865", Family: "D8xx", Identities: 12, Keys: 40, Modules: 3, ModuleKeys: 60, WebLogin: "webserver", Latest: "10.1.215.13", Floor: "8.9.3"},
 		"snomD715": {Name: "snom715", Family: "7xx", Identities: 4, Keys: 5, Modules: 3, ModuleKeys: 18, WebLogin: "http", Latest: "10.1.215.13", Floor: "8.9.3"},
 	} {
 		got, ok := s.Model(name)

@@ -147,7 +147,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if !p.MAC.IsZero() {
 		e.claimed = p.MAC
 	}
-	q := profiles.Request{Path: p, MAC: e.mac, Version: version, Reveal: true}
+	q := profiles.Request{Path: p, MAC: e.mac, Version: version, Parts: parseParts(r.UserAgent), Reveal: true}
 	if q.MAC.IsZero() {
 		// Good enough for what is no secret; the guard does not look at it.
 		q.MAC = hint
@@ -155,7 +155,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	q.Model = firstOf(p.Model, profiles.ModelOf(vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
 	e.model = q.Model
 	if !strings.EqualFold(said, q.Model) {
-		q.Version = "" // of some other phone
+		q.Version, q.Parts = "", profiles.Parts{} // of some other phone
 	}
 	e.version = q.Version
 

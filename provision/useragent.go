@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"dialtone/internal/mac"
+	"dialtone/profiles"
 )
 
 const (
@@ -67,6 +68,24 @@ func ParseUserAgent(s string) (model, version string, m mac.Addr) {
 		}
 	}
 	return model, version, m
+}
+
+// parseParts reads the versions of what firmware before V7 kept apart from the
+// application, as in "snom320 jffs2 v3.36; snom320 linux 3.38".
+func parseParts(s string) profiles.Parts {
+	var parts profiles.Parts
+	for phrase := range strings.SplitSeq(s[:min(len(s), maxUserAgent)], ";") {
+		words := strings.Fields(phrase)
+		if len(words) < 3 || !hasPrefixFold(words[0], "snom") {
+			continue
+		}
+		to := map[string]*string{"linux": &parts.Linux, "jffs2": &parts.JFFS2, "ramdisk": &parts.Ramdisk}[strings.ToLower(words[1])]
+		version := strings.TrimPrefix(strings.TrimRight(words[2], ")"), "v")
+		if to != nil && isVersion(version) {
+			*to = version
+		}
+	}
+	return parts
 }
 
 // dectModel spells a DECT base's name as the catalogue does: "snomM900" for "m900".

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"dialtone/internal/mac"
+	"dialtone/profiles"
 )
 
 type said struct {
@@ -118,12 +119,33 @@ func TestParseUserAgent(t *testing.T) {
 	}
 }
 
+func TestParseParts(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]profiles.Parts{
+		"Mozilla/4.0 (compatible; snom320-SIP 6.5.20; snom320 jffs2 v3.36; snom320 linux 3.38)":    {Linux: "3.38", JFFS2: "3.36"},
+		"Mozilla/4.0 (compatible; snom360-SIP 6.5.12; snom360 ramdisk v3.31; snom360 linux 3.25)":  {Linux: "3.25", Ramdisk: "3.31"},
+		"Mozilla/4.0 (compatible; snom360-SIP 6.5.20; snom360 jffs2 v3.37; snom360 linux undef)":   {JFFS2: "3.37"},
+		"Mozilla/4.0 (compatible; snom320-SIP 7.3.30 1.1.3-u)":                                     {},
+		"snom320 linux; snom320 linux ; linux 3.38; Cisco linux 3.38; snom320 linux v3.38<script>": {},
+	} {
+		if got := parseParts(s); got != want {
+			t.Errorf("parseParts(%q) = %+v, want %+v", s, got, want)
+		}
+	}
+}
+
 func FuzzParseUserAgent(f *testing.F) {
 	for _, tt := range userAgents {
 		f.Add(tt.in)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		model, version, _ := ParseUserAgent(s)
+		parts := parseParts(s)
+		for _, v := range []string{parts.Linux, parts.JFFS2, parts.Ramdisk} {
+			if v != "" && !isVersion(v) {
+				t.Errorf("parseParts(%q): version %q", s, v)
+			}
+		}
 		if model != "" && (!isWord(model, "") || !strings.HasPrefix(model, "snom")) {
 			t.Errorf("ParseUserAgent(%q): model %q", s, model)
 		}

@@ -25,6 +25,7 @@ type simulateCmd struct {
 	Server          string        `xor:"where" required:"" placeholder:"URL" help:"Go to this setting server without DHCP."`
 	FirmwareVersion string        `placeholder:"V" help:"Firmware that the phone runs; left out: one that the model came with."`
 	Firmware        bool          `default:"true" negatable:"" help:"Fetch the firmware where update_policy says so."`
+	Restarts        int           `placeholder:"N" help:"Restart with the firmware that was fetched, up to N times, as phones do on their way to a target."`
 	Broadcast       bool          `help:"Set the broadcast flag of DHCP."`
 	BlockSize       int           `placeholder:"BYTES" help:"Ask for this block size over TFTP."`
 	Count           int           `default:"1" help:"Boot that many phones at once; their MACs count up."`
@@ -85,7 +86,7 @@ func (c *simulateCmd) boot(ctx context.Context, m mac.Addr, steps io.Writer) boo
 	start := time.Now()
 	phone, err := phonesim.New(phonesim.Config{
 		MAC: m, Model: c.Model, Version: c.FirmwareVersion, Interface: c.Interface, Server: c.Server,
-		Broadcast: c.Broadcast, SkipFirmware: !c.Firmware, BlockSize: c.BlockSize,
+		Broadcast: c.Broadcast, SkipFirmware: !c.Firmware, Restarts: c.Restarts, BlockSize: c.BlockSize,
 		Event: func(e phonesim.Event) {
 			if e.Kind == phonesim.Addressed {
 				b.lease = time.Since(start)

@@ -41,10 +41,20 @@ type File struct {
 	Dialplan  []Template // nil where the file has none
 	Languages []Language
 	Links     []Link // of <setting-files>, in order
-	Images    []Link // URLs of <firmware>
+	Images    []Link // URLs of <firmware>; the base of all of them where there are Versions
+	Modules   []Link // URLs of <firmware_uxm>
+	Versions  []Version
 	Notes     []Note
 	// ReplaceBook: Contacts are the whole phone book.
 	ReplaceBook bool
+}
+
+// Version is what <firmware-settings> tells a DECT base of itself, or of one
+// type of its handsets.
+type Version struct {
+	Handset  string // "M65"; "" for the base
+	Software string // "740"
+	Branch   string // "104"
 }
 
 // Link is a URL that a file names, as it is written there.

@@ -191,8 +191,17 @@ func (r *reader) part(n *node) error {
 	case "firmware-settings":
 		r.list(n)
 		for _, c := range n.children {
-			if u := strings.TrimSpace(c.text()); c.name == "firmware" && u != "" {
-				f.Images = append(f.Images, Link{u, r.at(c.line)})
+			text := strings.TrimSpace(c.text())
+			switch {
+			case text == "":
+			case c.name == "firmware":
+				f.Images = append(f.Images, Link{text, r.at(c.line)})
+			case c.name == "firmware_uxm":
+				f.Modules = append(f.Modules, Link{text, r.at(c.line)})
+			case strings.HasPrefix(c.name, "fp_fwu_"):
+				f.version("", c.name, text)
+			case strings.HasPrefix(c.name, "pp_fwu_"):
+				f.version(c.attrs["type"], c.name, text)
 			}
 		}
 	case "ReplacementPlan", "uploads", "certificates", "phrases", "w_phrases":
@@ -353,5 +362,19 @@ func (r *reader) languages(n *node, what string) {
 		}
 		r.attributes(c, "url", "name")
 		r.file.Languages = append(r.file.Languages, Language{For: what, Name: c.attrs["name"], URL: c.attrs["url"], At: r.at(c.line)})
+	}
+}
+
+// version notes half of a version.
+func (f *File) version(handset, tag, text string) {
+	i := slices.IndexFunc(f.Versions, func(v Version) bool { return v.Handset == handset })
+	if i < 0 {
+		i = len(f.Versions)
+		f.Versions = append(f.Versions, Version{Handset: handset})
+	}
+	if strings.HasSuffix(tag, "_branch_version") {
+		f.Versions[i].Branch = text
+	} else {
+		f.Versions[i].Software = text
 	}
 }

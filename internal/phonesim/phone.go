@@ -7,6 +7,7 @@ package phonesim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -32,6 +33,9 @@ type Config struct {
 	MAC     mac.Addr
 	Model   string // as option 60 has it: "snomD785"
 	Version string // of the running firmware; default DefaultVersion(Model)
+	// Firmware says which parts run besides the Version, before V7; as a rule the
+	// newest that V6 had.
+	Firmware Firmware
 
 	Interface string // where to lease an address
 	Server    string // a setting server's URL: no DHCP
@@ -39,6 +43,7 @@ type Config struct {
 	Broadcast    bool   // set the broadcast flag
 	ClientID     []byte // option 61; nil sends none
 	SkipFirmware bool
+	Restarts     int                 // after images that were loaded: each time the phone boots with them
 	BlockSize    int                 // of TFTP; 0 asks for none, which means 512
 	Changed      []phonefile.Setting // what a user set on the phone before
 
@@ -54,7 +59,9 @@ type Config struct {
 // Phone is one simulated phone. It is not safe for concurrent use.
 type Phone struct {
 	cfg     Config
-	version version
+	runs    Firmware
+	next    Firmware // what it runs after a restart
+	version version  // of runs
 	client  dhcpClient
 	lease   *Lease
 	undo    func() error
@@ -89,7 +96,10 @@ func New(cfg Config) (*Phone, error) {
 	if cfg.Event == nil {
 		cfg.Event = func(Event) {}
 	}
-	p := &Phone{cfg: cfg, version: parseVersion(cfg.Version)}
+	p := &Phone{cfg: cfg}
+	cfg.Firmware.Version = cfg.Version
+	cfg.Firmware.setParts(cfg.Model)
+	p.start(cfg.Firmware)
 	p.client = dhcpClient{
 		mac: cfg.MAC, clientID: cfg.ClientID, broadcast: cfg.Broadcast,
 		retransmit: cfg.Retransmit, jitter: cfg.Jitter, attempts: cfg.Attempts,
@@ -115,7 +125,7 @@ func setDefault[T comparable](v *T, d T) {
 func (p *Phone) Boot(ctx context.Context) (*State, error) {
 	p.state = &State{
 		MAC: p.cfg.MAC, Model: p.cfg.Model, Version: p.cfg.Version,
-		UserAgent: UserAgent(p.cfg.Model, p.cfg.Version, p.cfg.MAC),
+		UserAgent: p.runs.UserAgent(p.cfg.Model, p.cfg.MAC),
 	}
 	for _, s := range p.cfg.Changed {
 		s.Changed = true
@@ -136,8 +146,17 @@ func (p *Phone) Boot(ctx context.Context) (*State, error) {
 	p.state.SettingServer = server
 	p.cfg.Event(Event{Kind: Joined, What: "setting server", Detail: redact(server)})
 	p.provision(ctx, server)
+	for n := 0; n < p.cfg.Restarts && p.next != p.runs && ctx.Err() == nil; n++ {
+		p.start(p.next)
+		p.state.Version, p.state.UserAgent = p.runs.Version, p.runs.UserAgent(p.cfg.Model, p.cfg.MAC)
+		p.note("the phone restarts with %s", p.state.UserAgent)
+		p.provision(ctx, server)
+	}
 	return p.state, nil
 }
+
+// start makes the phone run a firmware.
+func (p *Phone) start(f Firmware) { p.runs, p.next, p.version = f, f, parseVersion(f.Version) }
 
 // Acquire leases an address and sets it on the interface.
 func (p *Phone) Acquire(ctx context.Context) error {
@@ -184,7 +203,7 @@ func (p *Phone) inform(ctx context.Context) error {
 func (p *Phone) fromLease() string {
 	l := p.lease
 	if len(l.Tunnelled) > 0 && !p.version.readsTunnel() {
-		p.note("firmware %s does not read option 43, but the setting server came from there", p.cfg.Version)
+		p.note("firmware %s does not read option 43, but the setting server came from there", p.runs.Version)
 	}
 	if l.HeaderNames != "" {
 		p.note("the server filled the BOOTP fields sname and file (%q), where phones do not look", l.HeaderNames)
@@ -359,7 +378,7 @@ func (p *Phone) apply(ctx context.Context, f *fetcher, what, rawURL string) []ph
 	}
 	file, err := phonefile.Read("", body)
 	if err == nil && file.Root != "" && file.Root != "text" && !isDECT(p.cfg.Model) && !p.version.readsXML() {
-		err = fmt.Errorf("firmware %s reads the plain text format alone", p.cfg.Version)
+		err = fmt.Errorf("firmware %s reads the plain text format alone", p.runs.Version)
 	}
 	if err != nil {
 		p.problem("the phone drops %s: %s", redact(rawURL), err)
@@ -435,44 +454,99 @@ func (p *Phone) firmware(ctx context.Context, f *fetcher, standard string) {
 		return
 	}
 	if len(file.Images) == 0 {
-		p.note("the server has no firmware for version %s", p.cfg.Version)
+		p.note("the server has no firmware for version %s", p.runs.Version)
+	}
+	if isDECT(p.cfg.Model) {
+		p.base(ctx, f, file)
+		return
 	}
 	for _, image := range file.Images {
-		p.image(ctx, f, image.URL)
+		p.image(ctx, f, image.URL, true)
+	}
+	for _, module := range file.Modules {
+		p.load(ctx, f, "module firmware", module.URL)
 	}
 }
 
-// image fetches a firmware image, and the one that it pulls in turn.
-func (p *Phone) image(ctx context.Context, f *fetcher, rawURL string) {
+// image fetches a firmware image, and the one that a helper pulls in turn.
+func (p *Phone) image(ctx context.Context, f *fetcher, rawURL string, first bool) {
 	u, err := phonefile.ParseURL(phonefile.ExpandMAC(rawURL, p.cfg.MAC))
 	if err != nil {
 		p.problem("firmware: %s", err)
 		return
 	}
-	name := path.Base(u.Path)
-	if m := imageVersion.FindStringSubmatch(name); m != nil && m[1] == p.cfg.Version {
-		p.note("the phone runs %s already", m[1])
+	pulled := ""
+	if first {
+		pulled = u.Query().Get("chained_url")
+	}
+	next := p.runs
+	if name := path.Base(u.Path); pulled == "" {
+		if next, err = p.runs.Load(p.cfg.Model, name); next == p.runs && err == nil {
+			p.note("the phone runs %s already", p.runs.Version)
+			return
+		}
+	}
+	if err != nil {
+		p.problem("%s", err)
 		return
 	}
-	if !strings.HasPrefix(strings.ToLower(name), strings.ToLower(p.cfg.Model)+"-") && !isDECT(p.cfg.Model) {
-		p.problem("the firmware image %s is none for a %s", name, p.cfg.Model)
+	if !p.load(ctx, f, "firmware", rawURL) {
 		return
 	}
-	if !p.version.fetchesFirmwareBy(u.Scheme) {
-		p.problem("firmware %s fetches no image over %s", p.cfg.Version, u.Scheme)
+	if pulled != "" {
+		p.image(ctx, f, pulled, false)
 		return
 	}
-	if !p.transfer(ctx, f, "firmware", u, io.Discard, maxImage) {
-		p.problem("the firmware image %s is not there: a phone stops at a prompt", u.Redacted())
-		return
+	p.next = next
+}
+
+// load fetches an image whole.
+func (p *Phone) load(ctx context.Context, f *fetcher, what, rawURL string) bool {
+	u, err := phonefile.ParseURL(phonefile.ExpandMAC(rawURL, p.cfg.MAC))
+	if err != nil {
+		p.problem("%s: %s", what, err)
+		return false
+	}
+	if !isDECT(p.cfg.Model) && !p.version.fetchesFirmwareBy(u.Scheme) {
+		p.problem("firmware %s fetches no image over %s", p.runs.Version, u.Scheme)
+		return false
+	}
+	if !p.transfer(ctx, f, what, u, io.Discard, maxImage) {
+		p.problem("the %s image %s is not there: a phone stops at a prompt", what, u.Redacted())
+		return false
 	}
 	got := p.state.Requests[len(p.state.Requests)-1]
 	if u.Scheme == "tftp" && got.Bytes > maxTFTPImage {
 		p.note("the image is larger than 32 MB, where a phone's own TFTP client stops")
 	}
 	p.state.Firmware = append(p.state.Firmware, Image{URL: got.URL, Size: got.Bytes, SHA256: got.SHA256})
-	if next := u.Query().Get("chained_url"); next != "" && len(p.state.Firmware) == 1 {
-		p.image(ctx, f, next)
+	return true
+}
+
+// base does what a DECT base does: it makes the paths of the images from
+// versions, and fetches those that it does not run.
+func (p *Phone) base(ctx context.Context, f *fetcher, file phonefile.File) {
+	if len(file.Images) == 0 {
+		return
+	}
+	for _, v := range file.Versions {
+		device := cmp.Or(v.Handset, p.cfg.Model[len("snom"):])
+		name := fmt.Sprintf("%s_v%04s_b%04s.fwu", device, v.Software, v.Branch)
+		next := p.runs
+		if v.Handset == "" {
+			var err error
+			if next, err = p.runs.Load(p.cfg.Model, name); err != nil {
+				p.problem("%s", err)
+				continue
+			}
+			if next == p.runs {
+				p.note("the phone runs %s already", p.runs.Version)
+				continue
+			}
+		}
+		if p.load(ctx, f, "firmware", strings.TrimSuffix(file.Images[0].URL, "/")+"/"+device+"/"+name) && v.Handset == "" {
+			p.next = next
+		}
 	}
 }
 

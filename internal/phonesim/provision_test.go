@@ -292,3 +292,74 @@ func TestFetchTFTP(t *testing.T) {
 		}
 	}
 }
+
+// A phone that restarts with what it loaded asks again, until it runs the target.
+func TestRestarts(t *testing.T) {
+	t.Parallel()
+	const auto = `<update_policy perm="">auto_update</update_policy>`
+	for name, c := range map[string]struct {
+		model, version string
+		restarts       int
+		files          map[string]string
+		want           string // version in the end
+		loaded         []string
+		problems       []string
+	}{
+		"one": {
+			model: "snom370", version: "7.3.30", restarts: 3,
+			files: map[string]string{
+				"/snom370.htm": settings(auto), "/snom370-firmware.htm": firmware("http://HOST/snom370-8.7.5.35-SIP-f.bin"),
+				"/snom370-8.7.5.35-SIP-f.bin": "image",
+			},
+			want: "8.7.5.35", loaded: []string{"/snom370-8.7.5.35-SIP-f.bin"},
+		},
+		"none": {
+			model: "snom370", version: "7.3.30",
+			files: map[string]string{
+				"/snom370.htm": settings(auto), "/snom370-firmware.htm": firmware("http://HOST/snom370-8.7.5.35-SIP-f.bin"),
+				"/snom370-8.7.5.35-SIP-f.bin": "image",
+			},
+			want: "7.3.30", loaded: []string{"/snom370-8.7.5.35-SIP-f.bin"},
+		},
+		"too old": {
+			model: "snom370", version: "7.1.19", restarts: 3,
+			files:    map[string]string{"/snom370.htm": settings(auto), "/snom370-firmware.htm": firmware("http://HOST/snom370-8.7.5.35-SIP-f.bin")},
+			want:     "7.1.19",
+			problems: []string{"firmware 7.1.19 is too old for V8"},
+		},
+		"base and handset": {
+			model: "snomM900", version: "05.20.0001", restarts: 3,
+			files: map[string]string{
+				"/snomM900.htm": settings(auto),
+				"/snomM900-firmware.htm": `<firmware-settings><firmware perm="">http://HOST</firmware><fp_fwu_sw_version>740</fp_fwu_sw_version><fp_fwu_branch_version>104</fp_fwu_branch_version>` +
+					`<pp_fwu_sw_version type="M65">740</pp_fwu_sw_version><pp_fwu_branch_version type="M65">1</pp_fwu_branch_version></firmware-settings>`,
+				"/M900/M900_v0740_b0104.fwu": "image", "/M65/M65_v0740_b0001.fwu": "image",
+			},
+			want: "07.40.0104", loaded: []string{"/M900/M900_v0740_b0104.fwu", "/M65/M65_v0740_b0001.fwu", "/M65/M65_v0740_b0001.fwu"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site(t, c.files)
+			p, err := New(Config{MAC: phoneMAC, Model: c.model, Version: c.version, Server: s.URL + "/", Restarts: c.restarts})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.Boot(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var loaded []string
+			for _, i := range got.Firmware {
+				loaded = append(loaded, strings.TrimPrefix(i.URL, s.URL))
+			}
+			type outcome struct {
+				Version          string
+				Loaded, Problems []string
+			}
+			if d := cmp.Diff(outcome{c.want, c.loaded, c.problems}, outcome{got.Version, loaded, got.Problems}); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}

@@ -46,7 +46,9 @@ func TestUserAgent(t *testing.T) {
 		{"snomD785", "10.1.169.16", "Mozilla/4.0 (compatible; snomD785-SIP 10.1.169.16 2010.12-00001-gd311851f1 (Feb 25 2019 - 14:19:43) 000413922D24 SXM:0 UXM:0 UXMC:0)"},
 		{"snomM900", "05.20.0001", "Mozilla/4.0 (compatible; Snom M900 05.20.0001 000413922d24)"},
 	} {
-		if got := UserAgent(c.model, c.version, phoneMAC); got != c.want {
+		firmware := Firmware{Version: c.version}
+		firmware.setParts(c.model)
+		if got := firmware.UserAgent(c.model, phoneMAC); got != c.want {
 			t.Errorf("UserAgent(%s, %s)\n got %s\nwant %s", c.model, c.version, got, c.want)
 		}
 	}
