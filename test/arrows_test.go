@@ -15,7 +15,7 @@ import (
 var arrows = map[string][]string{
 	"bench/dhcp": {"internal/mac"},
 	"cmd/dialtone": {
-		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/lab",
+		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/firmware", "internal/lab",
 		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonefile", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"httpd":              {"provision"},
 	"internal/config":    {"internal/mac", "internal/option"},
 	"internal/daemon":    nil,
+	"internal/firmware":  nil,
 	"internal/isc":       nil,
 	"internal/lab":       {"internal/mac"},
 	"internal/leasefile": {"internal/isc", "internal/mac"},

@@ -23,6 +23,7 @@ type commandLine struct {
 	Render   renderCmd   `cmd:"" help:"Print the bytes that a phone would be served."`
 	Diff     diffCmd     `cmd:"" help:"Say what would change on a phone, against what it last got."`
 	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not."`
+	Firmware firmwareCmd `cmd:"" help:"Keep the firmware images that phones fetch."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
 	Leases   leasesCmd   `cmd:"" help:"List the leases; move them from and to other DHCP servers."`
 	Import   importCmd   `cmd:"" help:"Turn the configuration of another DHCP server into ours."`
