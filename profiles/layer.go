@@ -111,7 +111,7 @@ func (l layer) over(weaker layer) layer {
 		settings:  overSettings(weaker.settings, l.settings),
 		keys:      overBy(weaker.keys, l.keys, func(k key) int { return k.index }),
 		contacts:  overContacts(weaker.contacts, l.contacts),
-		templates: overBy(weaker.templates, l.templates, func(t template) string { return t.match }),
+		templates: overTemplates(weaker.templates, l.templates),
 		gui:       overBy(weaker.gui, l.gui, languageName),
 		web:       overBy(weaker.web, l.web, languageName),
 		everyone:  cmp.Or(l.everyone, weaker.everyone),
@@ -200,6 +200,10 @@ func overSettings(weak, strong []setting) []setting {
 	}
 	strong = slices.DeleteFunc(slices.Clone(strong), func(s setting) bool { return s.weak && said[s.id()] })
 	return overBy(weak, strong, setting.id)
+}
+
+func overTemplates(weak, strong []template) []template {
+	return overBy(weak, strong, func(t template) string { return t.match })
 }
 
 // overContacts differs from overBy in that a person may have several entries

@@ -14,6 +14,7 @@ import (
 // extension.
 type everyone struct {
 	others bool // all but the phone whose book it is
+	most   int  // entries of the book, for a sample of it; 0 for all
 	source source
 }
 
@@ -82,15 +83,26 @@ func (l layer) isIncomplete() bool {
 	return l.everyone != nil || slices.ContainsFunc(l.keys, func(k key) bool { return k.extension })
 }
 
-// complete makes what depends on other layers and on other phones. view is
-// everything that the phone will know, p the phone, nil for a general file.
-func (s *Set) complete(l, view layer, p *phone) layer {
+// sample gives l with a part of its phone book.
+func (l layer) sample(entries int) layer {
+	l.contacts = l.contacts[:min(len(l.contacts), entries)]
+	if l.everyone != nil {
+		part := *l.everyone
+		part.most = entries
+		l.everyone = &part
+	}
+	return l
+}
+
+// complete makes what depends on other layers and on other phones. settings are
+// all that the phone will know, p is the phone, nil for a general file.
+func (s *Set) complete(l layer, settings []setting, p *phone) layer {
 	if !l.isIncomplete() {
 		return l
 	}
 	keys := make([]key, len(l.keys))
 	for i, k := range l.keys {
-		keys[i] = k.complete(view.settings)
+		keys[i] = k.complete(settings)
 	}
 	l.keys = keys
 	if l.everyone == nil {
@@ -105,6 +117,9 @@ func (s *Set) complete(l, view layer, p *phone) layer {
 		}
 	}
 	for _, other := range s.phones {
+		if l.everyone.most > 0 && len(contacts) >= l.everyone.most {
+			break
+		}
 		if other.Extension == "" || named[other.Name] || l.everyone.others && other == p {
 			continue
 		}

@@ -71,6 +71,7 @@ type documentKey struct {
 	major    int    // of the firmware that asks, 0 where it is not known
 	redirect string // URL, "" for a document of ours
 	spelling spelling
+	entries  int // of a phone's own book, for a sample of it; 0 for all
 }
 
 // Render makes a document, the same bytes each time. The error is a *NotFound.
@@ -351,7 +352,7 @@ func (s *Set) text(k documentKey, m Model, d *Document) error {
 				return notFound("the settings cannot be made: %v", diags)
 			}
 			merged = own.over(merged)
-			merged = s.complete(merged, merged, p)
+			merged = s.complete(merged, merged.settings, p)
 			d.Own = k.path.MAC
 		}
 		w.settings(merged)
@@ -592,6 +593,9 @@ func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
 	if err != nil {
 		return own, err
 	}
+	if k.entries > 0 {
+		own, general.layer = own.sample(k.entries), general.sample(k.entries)
+	}
 	return s.whole(own, general.layer, s.byMAC[k.path.MAC]), nil
 }
 
@@ -604,22 +608,21 @@ func (l layer) replacesWhole() bool {
 // wholeGeneral is the general file of its layers.
 func (s *Set) wholeGeneral(layers []layer) layer {
 	merged := merge(layers)
-	return s.complete(merged, merged, nil)
+	return s.complete(merged, merged.settings, nil)
 }
 
 // whole is the file of a phone whose own layers say own.
 func (s *Set) whole(own, general layer, p *phone) layer {
-	return s.complete(own.whole(general), own.over(general), p)
+	return s.complete(own.whole(general), overSettings(general.settings, own.settings), p)
 }
 
 // whole completes such parts of a phone's file with those of the general one.
 func (l layer) whole(general layer) layer {
-	merged := l.over(general)
 	if len(l.contacts) > 0 || l.everyone != nil {
-		l.contacts = merged.contacts
+		l.contacts = overContacts(general.contacts, l.contacts)
 	}
 	if len(l.templates) > 0 {
-		l.templates = merged.templates
+		l.templates = overTemplates(general.templates, l.templates)
 	}
 	return l
 }

@@ -48,13 +48,18 @@ func (l *loader) verify() {
 		}
 	}
 
+	// Thousands of phones with thousands of contacts each would take minutes. What
+	// their books have in common is checked in full where it is a general file's.
+	const entries, least = 10_000, 5
+	sample := max(least, entries/max(1, len(l.set.phones)))
+
 	faults := make([]error, len(jobs))
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
 		wg.Go(func() {
 			for i := worker; i < len(jobs); i += workers {
-				faults[i] = l.set.readable(jobs[i].request)
+				faults[i] = l.set.readable(jobs[i].request, sample)
 			}
 		})
 	}
@@ -71,13 +76,14 @@ func (l *loader) verify() {
 	}
 }
 
-// readable reports what a phone would mind in a document. That there is none is
-// no fault.
-func (s *Set) readable(r Request) error {
+// readable reports what a phone would mind in a document, of whose phone's own
+// book it reads so many entries. That there is no document is no fault.
+func (s *Set) readable(r Request, entries int) error {
 	key, err := s.documentKey(r)
 	if err != nil {
 		return nil
 	}
+	key.entries = entries
 	d, err := s.document(key, r)
 	if err != nil {
 		return nil
