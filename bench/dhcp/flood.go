@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 
+	"dialtone/bench/internal/rig"
 	"dialtone/internal/mac"
 )
 
@@ -47,7 +48,7 @@ func pace(ctx context.Context, rate int, send func(n int) error) (sent int, err 
 // cookie, a reply, lengths that lie, options that overrun, an empty client-id.
 func junk(r *rand.Rand) [][]byte {
 	good := func(edit func(b []byte)) []byte {
-		b := message{kind: discover, xid: r.Uint32(), mac: mac.Addr{2, 0, 0, 0, 0, 1}, clientID: true}.appendTo(nil)
+		b := rig.Message{Kind: rig.Discover, XID: r.Uint32(), MAC: mac.Addr{2, 0, 0, 0, 0, 1}, ClientID: true}.AppendTo(nil)
 		edit(b)
 		return b
 	}
@@ -58,14 +59,14 @@ func junk(r *rand.Rand) [][]byte {
 	return [][]byte{
 		noise,
 		noise[:7],
-		good(func([]byte) {})[:headerLen+4],
-		good(func(b []byte) { b[headerLen] = 0 }),
+		good(func([]byte) {})[:rig.HeaderLen+4],
+		good(func(b []byte) { b[rig.HeaderLen] = 0 }),
 		good(func(b []byte) { b[0] = 2 }),
 		good(func(b []byte) { b[2] = 255 }),
-		good(func(b []byte) { b[headerLen+5] = 255 }),
-		good(func(b []byte) { copy(b[headerLen+4:], []byte{61, 0, 53, 1, 1, 255}) }),
+		good(func(b []byte) { b[rig.HeaderLen+5] = 255 }),
+		good(func(b []byte) { copy(b[rig.HeaderLen+4:], []byte{61, 0, 53, 1, 1, 255}) }),
 		good(func(b []byte) {
-			for i := headerLen + 4; i < len(b); i++ {
+			for i := rig.HeaderLen + 4; i < len(b); i++ {
 				b[i] = 53
 			}
 		}),
@@ -73,15 +74,15 @@ func junk(r *rand.Rand) [][]byte {
 }
 
 // throwJunk sends rate junk datagrams a second to the server's port.
-func (s *site) throwJunk(ctx context.Context, rate int) (int, error) {
-	conn, err := s.listen(netip.AddrPortFrom(s.clientAddr, 0))
+func throwJunk(ctx context.Context, s *rig.Site, rate int) (int, error) {
+	conn, err := s.Listen(netip.AddrPortFrom(s.ClientAddr, 0))
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
 	batch := ipv4.NewPacketConn(conn)
 	kinds := junk(rand.New(rand.NewPCG(1, 2)))
-	to := &net.UDPAddr{IP: s.serverAddr.AsSlice(), Port: serverPort}
+	to := &net.UDPAddr{IP: s.ServerAddr.AsSlice(), Port: rig.ServerPort}
 	out := make([]ipv4.Message, 64)
 	for i := range out {
 		out[i] = ipv4.Message{Buffers: [][]byte{kinds[i%len(kinds)]}, Addr: to}
@@ -100,21 +101,21 @@ func (s *site) throwJunk(ctx context.Context, rate int) (int, error) {
 
 // throwDiscovers broadcasts rate DISCOVERs a second, each from a MAC that is
 // made up.
-func (s *site) throwDiscovers(ctx context.Context, rate int) (int, error) {
-	w, err := s.openWire()
+func throwDiscovers(ctx context.Context, s *rig.Site, rate int) (int, error) {
+	w, err := s.OpenWire()
 	if err != nil {
 		return 0, err
 	}
-	defer w.close()
+	defer w.Close()
 	r := rand.New(rand.NewPCG(3, 4))
 	var payload, frame []byte
 	return pace(ctx, rate, func(n int) error {
 		for range n {
 			from := mac.Addr{0x02}
 			binary.BigEndian.PutUint32(from[2:], r.Uint32())
-			payload = message{kind: discover, xid: r.Uint32(), mac: from}.appendTo(payload[:0])
-			frame = appendFrame(frame[:0], from, payload)
-			if err := w.send(frame); err != nil {
+			payload = rig.Message{Kind: rig.Discover, XID: r.Uint32(), MAC: from}.AppendTo(payload[:0])
+			frame = rig.AppendFrame(frame[:0], from, payload)
+			if err := w.Send(frame); err != nil {
 				return fmt.Errorf("sending a DISCOVER: %w", err)
 			}
 		}
@@ -132,29 +133,29 @@ type tenant struct {
 
 // moveIn has the interface's own MAC bound as an on-link client, and gives the
 // interface the address.
-func (s *site) moveIn(ctx context.Context) (*tenant, error) {
-	w, err := s.openWire()
+func moveIn(ctx context.Context, s *rig.Site) (*tenant, error) {
+	w, err := s.OpenWire()
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
-	street := newStreet(w, 1)
-	street.phones[0].mac = s.clientMAC
-	if err := street.powerOn(ctx, 30*time.Second); err != nil {
+	defer w.Close()
+	street := rig.NewStreet(w, 1)
+	street.Phones[0].MAC = s.ClientMAC
+	if err := street.PowerOn(ctx, 30*time.Second); err != nil {
 		return nil, err
 	}
-	p := street.phones[0]
-	if p.state != ack {
+	p := street.Phones[0]
+	if p.State != rig.ACK {
 		return nil, errors.New("the known client got no lease within 30 s")
 	}
-	if err := s.client.do(func() error { return address(clientIf, netip.PrefixFrom(p.addr, 32)) }); err != nil {
+	if err := s.Client.Do(func() error { return rig.AddAddress(rig.ClientIf, netip.PrefixFrom(p.Addr, 32)) }); err != nil {
 		return nil, err
 	}
-	conn, err := s.listen(netip.AddrPortFrom(p.addr, clientPort))
+	conn, err := s.Listen(netip.AddrPortFrom(p.Addr, rig.ClientPort))
 	if err != nil {
 		return nil, err
 	}
-	return &tenant{conn: conn, server: netip.AddrPortFrom(s.serverAddr, serverPort), mac: p.mac, addr: p.addr}, nil
+	return &tenant{conn: conn, server: netip.AddrPortFrom(s.ServerAddr, rig.ServerPort), mac: p.MAC, addr: p.Addr}, nil
 }
 
 // lost is what a renewal counts that is not answered within a second.
@@ -182,10 +183,10 @@ func (t *tenant) renew(ctx context.Context, every, period time.Duration) ([]time
 				return
 			}
 			now := time.Now()
-			if r, ok := parseReply(buf[:n]); ok && r.kind == ack && int(r.xid) < count {
+			if r, ok := rig.ParseReply(buf[:n]); ok && r.Kind == rig.ACK && int(r.XID) < count {
 				mu.Lock()
-				if at := sent[r.xid]; !at.IsZero() {
-					took[r.xid] = min(took[r.xid], now.Sub(at))
+				if at := sent[r.XID]; !at.IsZero() {
+					took[r.XID] = min(took[r.XID], now.Sub(at))
 				}
 				mu.Unlock()
 			}
@@ -203,7 +204,7 @@ func (t *tenant) renew(ctx context.Context, every, period time.Duration) ([]time
 			return nil, errors.Join(ctx.Err(), t.conn.SetReadDeadline(time.Now()))
 		case <-tick.C:
 		}
-		m := message{kind: request, xid: uint32(i), mac: t.mac, ciaddr: t.addr, class: vendorClass}.appendTo(nil)
+		m := rig.Message{Kind: rig.Request, XID: uint32(i), MAC: t.mac, CIAddr: t.addr, Class: rig.VendorClass}.AppendTo(nil)
 		mu.Lock()
 		sent[i] = time.Now()
 		mu.Unlock()

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"dialtone/bench/internal/rig"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -80,7 +82,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 type bench struct {
 	sizes  sizes
 	dir    string // emptied for each server
-	report *report
+	report *rig.Report
 	log    *slog.Logger
 }
 
@@ -90,7 +92,7 @@ func (b *bench) record(key string, p peer, value float64) { b.recordNote(key, p,
 
 func (b *bench) recordNote(key string, p peer, value float64, note string) {
 	b.log.Info("measured", "server", p.name, "what", key, "value", value, "note", note)
-	b.report.record(key, p.name, figure{Value: value, Note: note})
+	b.report.Record(key, p.name, rig.Figure{Value: value, Note: note})
 }
 
 // boot starts a server with an empty state.
@@ -139,14 +141,20 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if _, err := fileSystem(b.dir); err != nil {
+	if _, err := rig.FileSystem(b.dir); err != nil {
 		return err
 	}
 
 	var among []peer
 	var left []string
 	if o.install {
-		if err := install(ctx, o, stderr); err != nil {
+		need := map[string][]string{"perfdhcp": {"kea-admin"}, "perf": {"linux-perf"}}
+		for _, p := range peers(o.dialtone) {
+			if slices.Contains(o.servers, p.name) && p.packages != nil {
+				need[p.program] = p.packages
+			}
+		}
+		if err := rig.Install(ctx, need, stderr); err != nil {
 			left = append(left, fmt.Sprintf("Packages could not be installed: %v.", err))
 		}
 	}
@@ -160,8 +168,11 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		}
 		among = append(among, p)
 	}
-	if b.report, err = newReport(b.dir, among); err != nil {
+	if b.report, err = rig.NewReport("dhcp", b.dir); err != nil {
 		return err
+	}
+	for _, p := range among {
+		b.report.AddPeer(p.name, p.title, append([]string{p.program}, p.version...))
 	}
 	b.report.Notes = append(b.report.Notes, left...)
 	b.plan(o, among, stderr)
@@ -182,9 +193,9 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		}
 	}
 	if o.json {
-		return errors.Join(ctx.Err(), b.report.writeJSON(stdout))
+		return errors.Join(ctx.Err(), b.report.WriteJSON(stdout))
 	}
-	return errors.Join(ctx.Err(), b.report.writeMarkdown(stdout, b.sizes))
+	return errors.Join(ctx.Err(), b.report.WriteMarkdown(stdout, rows(b.sizes)))
 }
 
 // plan says how long it will take.
@@ -198,52 +209,4 @@ func (b *bench) plan(o options, among []peer, w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "about %.0f minutes in all\n", total)
-}
-
-// noDaemons is where Debian's package scripts ask whether they may start a
-// service; status 101 says no.
-const noDaemons = "/usr/sbin/policy-rc.d"
-
-// install has apt-get install what the chosen servers and the measurements
-// need and this machine has not.
-func install(ctx context.Context, o options, stderr io.Writer) (err error) {
-	need := map[string][]string{"perfdhcp": {"kea-admin"}, "perf": {"linux-perf"}}
-	for _, p := range peers(o.dialtone) {
-		if slices.Contains(o.servers, p.name) && p.packages != nil {
-			need[p.program] = p.packages
-		}
-	}
-	var packages []string
-	for program, names := range need {
-		if _, err := exec.LookPath(program); err != nil {
-			packages = append(packages, names...)
-		}
-	}
-	if len(packages) == 0 {
-		return nil
-	}
-	f, err := os.OpenFile(noDaemons, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	switch {
-	case errors.Is(err, os.ErrExist): // whoever wrote it has decided
-	case err != nil:
-		return err
-	default:
-		defer func() { err = errors.Join(err, os.Remove(noDaemons)) }()
-		_, err := f.WriteString("#!/bin/sh\nexit 101\n")
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-	}
-	for _, args := range [][]string{
-		{"update", "-qq"},
-		append([]string{"install", "-qq", "-y", "--no-install-recommends"}, packages...),
-	} {
-		cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=120"}, args...)...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		cmd.Stdout, cmd.Stderr = stderr, stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("running apt-get %s: %w", args[0], err)
-		}
-	}
-	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"dialtone/bench/internal/rig"
 )
 
 // peer is a DHCP server that is measured.
@@ -70,7 +72,7 @@ func dialtoneCommand(s setup) (args, env []string, err error) {
 		return nil, nil, err
 	}
 	conf := filepath.Join(s.dir, "dialtone.hcl")
-	return []string{"serve", "--config", conf}, nil, write(conf, `appliance {
+	return []string{"serve", "--config", conf}, nil, rig.WriteConfig(conf, `appliance {
   interface = %q
   state_dir = %q
   files_dir = %q
@@ -86,7 +88,7 @@ network "bench" {
 provisioning {
   pnp = false
 }
-`, serverIf, s.state, files, s.prefix, s.first, s.last, s.lease, s.probes)
+`, rig.ServerIf, s.state, files, s.prefix, s.first, s.last, s.lease, s.probes)
 }
 
 func keaCommand(s setup) (args, env []string, err error) {
@@ -94,7 +96,7 @@ func keaCommand(s setup) (args, env []string, err error) {
 	// Newer versions keep lease files below one folder, which the environment
 	// can name.
 	env = []string{"KEA_PIDFILE_DIR=" + s.dir, "KEA_LOCKFILE_DIR=" + s.dir, "KEA_DHCP_DATA_DIR=" + s.state}
-	return []string{"-c", conf}, env, write(conf, `{"Dhcp4": {
+	return []string{"-c", conf}, env, rig.WriteConfig(conf, `{"Dhcp4": {
   "interfaces-config": {"interfaces": [%q]},
   "lease-database": {"type": "memfile", "persist": true, "name": %q, "lfc-interval": 0},
   "multi-threading": {"enable-multi-threading": true},
@@ -102,14 +104,14 @@ func keaCommand(s setup) (args, env []string, err error) {
   "subnet4": [{"id": 1, "subnet": %q, "pools": [{"pool": "%s-%s"}]}],
   "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": "stderr"}]}]
 }}
-`, serverIf, filepath.Join(s.state, "leases.csv"), s.lease/time.Second, s.prefix, s.first, s.last)
+`, rig.ServerIf, filepath.Join(s.state, "leases.csv"), s.lease/time.Second, s.prefix, s.first, s.last)
 }
 
 func dnsmasqCommand(s setup) (args, env []string, err error) {
 	args = []string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--pid-file=",
 		"--log-facility=-", "--quiet-dhcp", "--no-hosts", "--no-resolv",
-		"--interface=" + serverIf, "--bind-interfaces", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
+		"--interface=" + rig.ServerIf, "--bind-interfaces", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
 		"--dhcp-leasefile=" + filepath.Join(s.state, "dnsmasq.leases"),
 		fmt.Sprintf("--dhcp-range=%s,%s,%s,%d", s.first, s.last, s.mask(), s.lease/time.Second),
 	}
@@ -137,8 +139,8 @@ func iscCommand(s setup) (args, env []string, err error) {
 	if err := f.Close(); err != nil {
 		return nil, nil, err
 	}
-	args = []string{"-4", "-f", "-q", "-cf", conf, "-lf", leases, "-pf", filepath.Join(s.dir, "dhcpd.pid"), serverIf}
-	return args, nil, write(conf, `authoritative;
+	args = []string{"-4", "-f", "-q", "-cf", conf, "-lf", leases, "-pf", filepath.Join(s.dir, "dhcpd.pid"), rig.ServerIf}
+	return args, nil, rig.WriteConfig(conf, `authoritative;
 ping-check %t;
 default-lease-time %[2]d;
 max-lease-time %[2]d;
@@ -161,11 +163,4 @@ func iscSeed(s setup, leases []netip.Addr, end time.Time) error {
 		b.WriteString("\";\n}\n")
 	}
 	return os.WriteFile(filepath.Join(s.state, "dhcpd.leases"), []byte(b.String()), 0o644)
-}
-
-func write(name, format string, args ...any) error {
-	if err := os.WriteFile(name, fmt.Appendf(nil, format, args...), 0o644); err != nil {
-		return fmt.Errorf("writing the configuration: %w", err)
-	}
-	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dialtone/bench/internal/rig"
 )
 
 // trial is what perfdhcp says of exchanges at a steady rate.
@@ -31,14 +33,14 @@ func (t trial) loss() float64 {
 // steady has perfdhcp, Kea's load generator, begin rate exchanges a second for
 // the given time, each for a client that was not seen before. It acts as a
 // relay: the messages are unicast, and their giaddr is the clients' address.
-func (s *site) steady(ctx context.Context, folder string, first, rate int, period time.Duration) (trial, error) {
+func steady(ctx context.Context, s *rig.Site, folder string, first, rate int, period time.Duration) (trial, error) {
 	clients := max(1, int(float64(rate)*period.Seconds()))
-	cmd := exec.Command("perfdhcp", "-4", "-l", clientIf,
+	cmd := exec.Command("perfdhcp", "-4", "-l", rig.ClientIf,
 		"-r", strconv.Itoa(rate), "-R", strconv.Itoa(clients), "-b", "mac="+client(first).String(),
 		"-p", strconv.Itoa(int(period.Seconds())), "-W", "1000000", // wait 1 s for the last answers
-		s.serverAddr.String())
+		s.ServerAddr.String())
 	out := filepath.Join(folder, "perfdhcp.txt")
-	p, err := s.client.start(cmd, out)
+	p, err := s.Client.Start(cmd, out)
 	if err != nil {
 		return trial{}, err
 	}
@@ -46,8 +48,8 @@ func (s *site) steady(ctx context.Context, folder string, first, rate int, perio
 	defer cancel()
 	// Status 3 says that some exchanges were not completed.
 	exit := &exec.ExitError{}
-	if err := p.wait(bounded); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
-		return trial{}, fmt.Errorf("running perfdhcp: %w", errors.Join(err, p.alive()))
+	if err := p.Wait(bounded); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
+		return trial{}, fmt.Errorf("running perfdhcp: %w", errors.Join(err, p.Alive()))
 	}
 	text, err := os.ReadFile(out)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"dialtone/bench/internal/rig"
 	"dialtone/internal/mac"
 
 	"golang.org/x/net/ipv4"
@@ -35,12 +36,12 @@ type relay struct {
 	out    []ipv4.Message
 }
 
-func (s *site) openRelay() (*relay, error) {
-	conn, err := s.listen(netip.AddrPortFrom(s.clientAddr, serverPort))
+func openRelay(s *rig.Site) (*relay, error) {
+	conn, err := s.Listen(netip.AddrPortFrom(s.ClientAddr, rig.ServerPort))
 	if err != nil {
 		return nil, err
 	}
-	return newRelay(conn, s.clientAddr, netip.AddrPortFrom(s.serverAddr, serverPort)), nil
+	return newRelay(conn, s.ClientAddr, netip.AddrPortFrom(s.ServerAddr, rig.ServerPort)), nil
 }
 
 func newRelay(conn *net.UDPConn, local netip.Addr, server netip.AddrPort) *relay {
@@ -150,26 +151,26 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 		}
 		now = time.Now()
 		for _, m := range in[:max(n, 0)] {
-			a, ok := parseReply(m.Buffers[0][:m.N])
+			a, ok := rig.ParseReply(m.Buffers[0][:m.N])
 			if !ok {
 				continue
 			}
-			s := &slots[a.xid%window]
-			if s.client < 0 || s.xid != a.xid {
+			s := &slots[a.XID%window]
+			if s.client < 0 || s.xid != a.XID {
 				continue
 			}
-			switch a.kind {
-			case offer:
+			switch a.Kind {
+			case rig.Offer:
 				if !s.renews {
 					r.request(s, w, a, now)
 				}
-			case nak:
+			case rig.NAK:
 				// Counted, and over: the one who had the number is not served.
 				t.refused++
 				s.client = -1
-			case ack:
+			case rig.ACK:
 				if w.leases == nil {
-					t.leases[s.client] = a.yiaddr
+					t.leases[s.client] = a.YIAddr
 				}
 				s.client = -1
 				if t.done++; t.done%mark == 0 {
@@ -186,25 +187,25 @@ func (r *relay) run(ctx context.Context, w work) (tally, error) {
 func (r *relay) discover(s *slot, w work, n int, now time.Time) {
 	s.xid += window
 	s.client, s.renews = n, false
-	s.buf = message{kind: discover, xid: s.xid, mac: client(w.first + n), giaddr: r.local, clientID: true}.appendTo(s.buf[:0])
+	s.buf = rig.Message{Kind: rig.Discover, XID: s.xid, MAC: client(w.first + n), GIAddr: r.local, ClientID: true}.AppendTo(s.buf[:0])
 	r.queue(s, now)
 }
 
-func (r *relay) request(s *slot, w work, o reply, now time.Time) {
-	s.buf = message{
-		kind: request, xid: s.xid, mac: client(w.first + s.client), giaddr: r.local,
-		requested: o.yiaddr, server: o.server, clientID: true,
-	}.appendTo(s.buf[:0])
+func (r *relay) request(s *slot, w work, o rig.Reply, now time.Time) {
+	s.buf = rig.Message{
+		Kind: rig.Request, XID: s.xid, MAC: client(w.first + s.client), GIAddr: r.local,
+		Requested: o.YIAddr, Server: o.Server, ClientID: true,
+	}.AppendTo(s.buf[:0])
 	r.queue(s, now)
 }
 
 func (r *relay) renew(s *slot, w work, n int, now time.Time) {
 	s.xid += window
 	s.client, s.renews = n, true
-	s.buf = message{
-		kind: request, xid: s.xid, mac: client(w.first + n), giaddr: r.local,
-		ciaddr: w.leases[n], clientID: true,
-	}.appendTo(s.buf[:0])
+	s.buf = rig.Message{
+		Kind: rig.Request, XID: s.xid, MAC: client(w.first + n), GIAddr: r.local,
+		CIAddr: w.leases[n], ClientID: true,
+	}.AppendTo(s.buf[:0])
 	r.queue(s, now)
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
 
+	"dialtone/bench/internal/rig"
 	"dialtone/internal/mac"
 )
 
@@ -20,19 +22,21 @@ func serve(conn *net.UDPConn, deaf func(kind byte, m mac.Addr) bool) {
 			return
 		}
 		asked := buf[:n]
-		m, kind := mac.Addr(asked[28:34]), asked[headerLen+6]
+		m, kind := mac.Addr(asked[28:34]), asked[rig.HeaderLen+6]
 		if deaf(kind, m) {
 			continue
 		}
-		answer := byte(offer)
-		if kind == request {
-			answer = ack
+		answer := byte(rig.Offer)
+		if kind == rig.Request {
+			answer = rig.ACK
 			if m[5] == 0xff {
-				answer = nak
+				answer = rig.NAK
 			}
 		}
-		yiaddr := netip.AddrFrom4([4]byte{10, m[3], m[4], m[5]})
-		_, _ = conn.WriteToUDPAddrPort(answerTo(asked, answer, yiaddr, 54, 4, 192, 0, 2, 1, 255), from)
+		answered := bytes.Clone(asked[:rig.HeaderLen+4]) // and the cookie
+		answered[0] = 2
+		copy(answered[16:], []byte{10, m[3], m[4], m[5]})
+		_, _ = conn.WriteToUDPAddrPort(append(answered, 53, 1, answer, 54, 4, 192, 0, 2, 1, 255), from)
 	}
 }
 

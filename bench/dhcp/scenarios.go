@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"dialtone/bench/internal/rig"
 )
 
 // sizes are how much each scenario does.
@@ -58,12 +60,12 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	b.record("start", p, float64(s.ready.Milliseconds()))
-	before, err := s.usage(s.setup.state)
+	before, err := s.Usage(s.setup.state)
 	if err != nil {
 		return err
 	}
-	b.record("rss-0", p, megabytes(before.RSS))
-	r, err := s.site.openRelay()
+	b.record("rss-0", p, rig.Megabytes(before.RSS))
+	r, err := openRelay(s.site)
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 		count: b.sizes.large, spare: window, until: time.Now().Add(growthLimit),
 		progress: func(done int) {
 			if done == b.sizes.small {
-				small, _, _ = s.memory()
+				small, _, _ = s.Memory()
 			}
 		},
 	})
@@ -81,15 +83,15 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 		return err
 	}
 	if t.done == 0 {
-		return errors.Join(errors.New("no client was bound"), s.alive())
+		return errors.Join(errors.New("no client was bound"), s.Alive())
 	}
-	after, err := s.usage(s.setup.state)
+	after, err := s.Usage(s.setup.state)
 	if err != nil {
 		return err
 	}
 	note := ""
 	if t.done < b.sizes.large {
-		note = fmt.Sprintf("stopped at %s", digits(float64(t.done), 0))
+		note = fmt.Sprintf("stopped at %s", rig.Digits(float64(t.done), 0))
 	}
 	n := float64(t.done)
 	b.recordNote("growth", p, t.rate(), note)
@@ -104,11 +106,11 @@ func growth(ctx context.Context, b *bench, p peer) (err error) {
 	b.record("written", p, float64(after.Written-before.Written)/n)
 	b.record("device", p, float64(after.Device-before.Device)/n)
 	if small > 0 {
-		b.record("rss-small", p, megabytes(small))
+		b.record("rss-small", p, rig.Megabytes(small))
 	}
 	if note == "" {
-		b.record("rss-large", p, megabytes(after.RSS))
-		b.record("anon-large", p, megabytes(after.Anon))
+		b.record("rss-large", p, rig.Megabytes(after.RSS))
+		b.record("anon-large", p, rig.Megabytes(after.Anon))
 	}
 	return nil
 }
@@ -122,8 +124,6 @@ func parts(marks []time.Duration, part int) (begin, end float64) {
 	}
 	return float64(part) / marks[k-1].Seconds(), float64(part) / (marks[n-1] - marks[n-1-k]).Seconds()
 }
-
-func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
 // filled starts a server that has n leases, client(0)'s and on, and says which.
 // Its range has room for twice as many. Leases that it is seeded with are half
@@ -148,7 +148,7 @@ func (b *bench) filled(ctx context.Context, p peer, prefix netip.Prefix, n int, 
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	r, err := s.site.openRelay()
+	r, err := openRelay(s.site)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +158,7 @@ func (b *bench) filled(ctx context.Context, p peer, prefix netip.Prefix, n int, 
 		return nil, nil, err
 	}
 	if t.done < n {
-		return nil, nil, errors.Join(fmt.Errorf("only %d of %d clients were bound within %s", t.done, n, growthLimit), s.alive())
+		return nil, nil, errors.Join(fmt.Errorf("only %d of %d clients were bound within %s", t.done, n, growthLimit), s.Alive())
 	}
 	return s, t.leases, nil
 }
@@ -177,13 +177,13 @@ func memory(ctx context.Context, b *bench, p peer) error {
 		if err != nil {
 			return err
 		}
-		rss, anon, err := s.memory()
+		rss, anon, err := s.Memory()
 		if err := errors.Join(err, s.stop()); err != nil {
 			return err
 		}
-		b.recordNote(v.rss, p, megabytes(rss), "after a start")
+		b.recordNote(v.rss, p, rig.Megabytes(rss), "after a start")
 		if v.anon != "" {
-			b.recordNote(v.anon, p, megabytes(anon), "after a start")
+			b.recordNote(v.anon, p, rig.Megabytes(anon), "after a start")
 		}
 	}
 	return nil
@@ -206,12 +206,12 @@ func renewals(ctx context.Context, b *bench, p peer) (err error) {
 			return ctx.Err()
 		}
 	}
-	r, err := s.site.openRelay()
+	r, err := openRelay(s.site)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	before, err := s.usage(s.setup.state)
+	before, err := s.Usage(s.setup.state)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func renewals(ctx context.Context, b *bench, p peer) (err error) {
 	if t.done == 0 {
 		return errors.New("no lease was renewed")
 	}
-	after, err := s.usage(s.setup.state)
+	after, err := s.Usage(s.setup.state)
 	if err != nil {
 		return err
 	}
@@ -244,13 +244,13 @@ func syncs(ctx context.Context, b *bench, p peer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	r, err := s.site.openRelay()
+	r, err := openRelay(s.site)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	var t tally
-	n, err := countSyncs(s.pid, s.setup.dir, func() error {
+	n, err := countSyncs(s.PID, s.setup.dir, func() error {
 		var err error
 		t, err = r.run(ctx, work{count: b.sizes.counted, until: time.Now().Add(growthLimit)})
 		return err
@@ -292,40 +292,31 @@ func powerOn(ctx context.Context, b *bench, p peer, key string, n int, probes bo
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	w, err := s.site.openWire()
+	w, err := s.site.OpenWire()
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	street := newStreet(w, n)
-	if err := street.powerOn(ctx, limit); err != nil {
+	defer w.Close()
+	street := rig.NewStreet(w, n)
+	if err := street.PowerOn(ctx, limit); err != nil {
 		return err
 	}
-	waits := street.waits()
+	waits := street.Waits()
 	if len(waits) == 0 {
-		return errors.Join(errors.New("no phone was bound"), s.alive())
+		return errors.Join(errors.New("no phone was bound"), s.Alive())
 	}
 	note := ""
-	if street.nbound < n {
-		note = fmt.Sprintf("%d never within %s", n-street.nbound, limit)
+	if street.Bound < n {
+		note = fmt.Sprintf("%d never within %s", n-street.Bound, limit)
 	}
-	if d := street.duplicates(); d > 0 {
+	if d := street.Duplicates(); d > 0 {
 		note = fmt.Sprintf("%d ADDRESSES GIVEN TWICE", d)
 	}
-	b.record(key+"-resent", p, float64(street.resent))
-	b.record(key+"-p50", p, milliseconds(quantile(waits, 0.5)))
-	b.record(key+"-p99", p, milliseconds(quantile(waits, 0.99)))
-	b.recordNote(key+"-all", p, milliseconds(slices.Max(waits)), note)
+	b.record(key+"-resent", p, float64(street.Resent))
+	b.record(key+"-p50", p, rig.Milliseconds(rig.Quantile(waits, 0.5)))
+	b.record(key+"-p99", p, rig.Milliseconds(rig.Quantile(waits, 0.99)))
+	b.recordNote(key+"-all", p, rig.Milliseconds(slices.Max(waits)), note)
 	return nil
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// quantile gives the value that the part q of d is not above; d is sorted by
-// it and not empty.
-func quantile(d []time.Duration, q float64) time.Duration {
-	slices.Sort(d)
-	return d[min(len(d)-1, int(float64(len(d))*q))]
 }
 
 // The flood, a second, and how often the known client renews meanwhile.
@@ -342,7 +333,7 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	known, err := s.site.moveIn(ctx)
+	known, err := moveIn(ctx, s.site)
 	if err != nil {
 		return err
 	}
@@ -351,7 +342,7 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 	if err != nil {
 		return err
 	}
-	before, _, err := s.memory()
+	before, _, err := s.Memory()
 	if err != nil {
 		return err
 	}
@@ -362,15 +353,15 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 	var njunk, ndiscover int
 	var junkErr, discoverErr error
 	began := time.Now()
-	threw.Go(func() { njunk, junkErr = s.site.throwJunk(flood, junkRate) })
-	threw.Go(func() { ndiscover, discoverErr = s.site.throwDiscovers(flood, discoverRate) })
+	threw.Go(func() { njunk, junkErr = throwJunk(flood, s.site, junkRate) })
+	threw.Go(func() { ndiscover, discoverErr = throwDiscovers(flood, s.site, discoverRate) })
 	loud, err := known.renew(flood, renewEvery, b.period())
 	took := time.Since(began).Seconds()
-	after, _, rssErr := s.memory()
+	after, _, rssErr := s.Memory()
 	end()
 	threw.Wait()
 	if err := errors.Join(err, rssErr, junkErr, discoverErr); err != nil {
-		return errors.Join(err, s.alive())
+		return errors.Join(err, s.Alive())
 	}
 	unanswered := 0
 	for _, d := range loud {
@@ -378,17 +369,17 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 			unanswered++
 		}
 	}
-	b.record("hostile-quiet", p, milliseconds(quantile(quiet, 0.99)))
-	b.recordNote("hostile-p99", p, milliseconds(quantile(loud, 0.99)),
+	b.record("hostile-quiet", p, rig.Milliseconds(rig.Quantile(quiet, 0.99)))
+	b.recordNote("hostile-p99", p, rig.Milliseconds(rig.Quantile(loud, 0.99)),
 		strconv.Itoa(unanswered)+" of "+strconv.Itoa(len(loud))+" unanswered")
-	b.record("hostile-before", p, megabytes(before))
-	b.record("hostile-after", p, megabytes(after))
+	b.record("hostile-before", p, rig.Megabytes(before))
+	b.record("hostile-after", p, rig.Megabytes(after))
 	b.recordNote("hostile-rate", p, float64(njunk+ndiscover)/took, "")
 	newcomer, err := s.probe(ctx, client(1<<23), 30*time.Second)
 	if err != nil {
 		return fmt.Errorf("a new client after the flood: %w", err)
 	}
-	b.record("hostile-new", p, milliseconds(newcomer))
+	b.record("hostile-new", p, rig.Milliseconds(newcomer))
 	return nil
 }
 
@@ -434,7 +425,7 @@ func (b *bench) held(ctx context.Context, p peer, key string, leases int) error 
 		if err != nil {
 			return err
 		}
-		r, err := srv.site.openRelay()
+		r, err := openRelay(srv.site)
 		if err == nil {
 			_, err = r.run(ctx, work{first: 1 << 22, count: warm, until: time.Now().Add(10 * time.Second)})
 			if err == nil {
@@ -466,7 +457,7 @@ func (b *bench) held(ctx context.Context, p peer, key string, leases int) error 
 				if err != nil {
 					return err
 				}
-				t, err = srv.site.steady(ctx, b.dir, leases, rate, b.period())
+				t, err = steady(ctx, srv.site, b.dir, leases, rate, b.period())
 				return err
 			})
 			if err != nil {

@@ -8,18 +8,18 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
 
+	"dialtone/bench/internal/rig"
 	"dialtone/internal/mac"
 )
 
 // server is a peer that runs, on a wire of its own.
 type server struct {
-	*process
-	site  *site
+	*rig.Process
+	site  *rig.Site
 	setup setup
 	// ready is the time from its start to the first client's ACK.
 	ready time.Duration
@@ -60,18 +60,6 @@ func addrOf(n uint32) netip.Addr {
 // boot starts a peer on what its state folder holds, and returns after the
 // first successful exchange.
 func boot(ctx context.Context, p peer, s setup) (_ *server, err error) {
-	path, err := exec.LookPath(p.program)
-	if err != nil {
-		return nil, err
-	}
-	// A copy, since AppArmor's profiles go by the path and would keep the
-	// packaged program out of our folder.
-	program := filepath.Join(s.dir, filepath.Base(path))
-	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
-		if err := copyFile(program, path); err != nil {
-			return nil, fmt.Errorf("copying %s: %w", path, err)
-		}
-	}
 	args, env, err := p.command(s)
 	if err != nil {
 		return nil, fmt.Errorf("configuring %s: %w", p.title, err)
@@ -82,13 +70,11 @@ func boot(ctx context.Context, p peer, s setup) (_ *server, err error) {
 			err = errors.Join(fmt.Errorf("starting %s: %w", p.title, err), srv.stop())
 		}
 	}()
-	if srv.site, err = newSite(s.prefix); err != nil {
+	if srv.site, err = rig.NewSite(s.prefix); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), env...)
 	start := time.Now()
-	if srv.process, err = srv.site.server.start(cmd, filepath.Join(s.dir, "log")); err != nil {
+	if srv.Process, err = srv.site.Run(p.program, args, env, s.dir); err != nil {
 		return nil, err
 	}
 	if _, err = srv.probe(ctx, client(1<<24-1), time.Minute); err != nil {
@@ -100,11 +86,11 @@ func boot(ctx context.Context, p peer, s setup) (_ *server, err error) {
 
 // stop ends the server and takes its wire away.
 func (s *server) stop() error {
-	if s.process != nil {
-		s.process.stop(syscall.SIGTERM)
+	if s.Process != nil {
+		s.Process.Stop(syscall.SIGTERM)
 	}
 	if s.site != nil {
-		return s.site.close()
+		return s.site.Close()
 	}
 	return nil
 }
@@ -112,18 +98,18 @@ func (s *server) stop() error {
 // probe has one client behind the relay bound, asking every 50 ms, and says
 // how long that took.
 func (s *server) probe(ctx context.Context, m mac.Addr, limit time.Duration) (time.Duration, error) {
-	r, err := s.site.openRelay()
+	r, err := openRelay(s.site)
 	if err != nil {
 		return 0, err
 	}
 	defer r.close()
 	start, buf := time.Now(), make([]byte, 1500)
-	say := message{kind: discover, xid: 0xd1a1, mac: m, giaddr: r.local, clientID: true}
+	say := rig.Message{Kind: rig.Discover, XID: 0xd1a1, MAC: m, GIAddr: r.local, ClientID: true}
 	for time.Since(start) < limit {
-		if err := errors.Join(ctx.Err(), s.alive()); err != nil {
+		if err := errors.Join(ctx.Err(), s.Alive()); err != nil {
 			return 0, err
 		}
-		if _, err := r.conn.WriteToUDPAddrPort(say.appendTo(nil), r.server); err != nil {
+		if _, err := r.conn.WriteToUDPAddrPort(say.AppendTo(nil), r.server); err != nil {
 			return 0, fmt.Errorf("probing: %w", err)
 		}
 		if err := r.conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
@@ -134,33 +120,20 @@ func (s *server) probe(ctx context.Context, m mac.Addr, limit time.Duration) (ti
 			if err != nil {
 				break // nothing, or nobody listens yet: ask again
 			}
-			a, ok := parseReply(buf[:n])
-			if !ok || a.xid != say.xid {
+			a, ok := rig.ParseReply(buf[:n])
+			if !ok || a.XID != say.XID {
 				continue
 			}
-			if a.kind == ack {
+			if a.Kind == rig.ACK {
 				return time.Since(start), nil
 			}
-			if a.kind == offer && say.kind == discover {
-				say.kind, say.requested, say.server = request, a.yiaddr, a.server
+			if a.Kind == rig.Offer && say.Kind == rig.Discover {
+				say.Kind, say.Requested, say.Server = rig.Request, a.YIAddr, a.Server
 				break
 			}
 		}
 	}
 	return 0, fmt.Errorf("no lease within %s", limit)
-}
-
-// copyFile copies a regular file with its mode.
-func copyFile(to, from string) error {
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, info.Mode().Perm())
 }
 
 // copyState makes folder to hold the regular files of folder from and nothing
@@ -181,7 +154,7 @@ func copyState(to, from string) error {
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(to, rel), 0o755)
 		case d.Type().IsRegular():
-			return copyFile(filepath.Join(to, rel), path)
+			return rig.CopyFile(filepath.Join(to, rel), path)
 		}
 		return nil
 	})

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -10,71 +10,72 @@ import (
 
 // Message types of option 53 (RFC 2132 §9.6).
 const (
-	discover = 1
-	offer    = 2
-	request  = 3
-	ack      = 5
-	nak      = 6
+	Discover = 1
+	Offer    = 2
+	Request  = 3
+	ACK      = 5
+	NAK      = 6
 )
 
+// Ports and lengths of DHCP.
 const (
-	serverPort = 67
-	clientPort = 68
+	ServerPort = 67
+	ClientPort = 68
 
-	headerLen  = 236 // of a BOOTP message, up to the options
+	HeaderLen  = 236 // of a BOOTP message, up to the options
 	minMessage = 300 // what old relays pass on (RFC 951)
 )
 
 var cookie = []byte{99, 130, 83, 99}
 
-// message is what a client says, or a relay for it. Addresses that are not
+// Message is what a client says, or a relay for it. Addresses that are not
 // valid are left out, or zero in the header.
-type message struct {
-	kind      byte
-	xid       uint32
-	secs      uint16
-	mac       mac.Addr
-	ciaddr    netip.Addr
-	giaddr    netip.Addr
-	requested netip.Addr // option 50
-	server    netip.Addr // option 54
-	class     string     // option 60
-	clientID  bool       // option 61: the hardware address with its type
+type Message struct {
+	Kind      byte
+	XID       uint32
+	Secs      uint16
+	MAC       mac.Addr
+	CIAddr    netip.Addr
+	GIAddr    netip.Addr
+	Requested netip.Addr // option 50
+	Server    netip.Addr // option 54
+	Class     string     // option 60
+	ClientID  bool       // option 61: the hardware address with its type
 }
 
 // wanted is what Snom phones ask for in option 55.
 var wanted = []byte{1, 3, 4, 6, 12, 15, 42, 43, 51, 66, 67, 120, 125, 133}
 
-// appendTo adds the message to b as RFC 2131 §2 lays it out. The broadcast
+// AppendTo adds the message to b as RFC 2131 §2 lays it out. The broadcast
 // flag stays off.
-func (m message) appendTo(b []byte) []byte {
+func (m Message) AppendTo(b []byte) []byte {
 	start := len(b)
-	b = append(b, make([]byte, headerLen)...)
+	b = append(b, make([]byte, HeaderLen)...)
 	h := b[start:]
 	h[0], h[1], h[2] = 1, 1, 6 // BOOTREQUEST over Ethernet
-	if m.giaddr.IsValid() {
+	if m.GIAddr.IsValid() {
 		h[3] = 1 // hops
 	}
-	binary.BigEndian.PutUint32(h[4:], m.xid)
-	binary.BigEndian.PutUint16(h[8:], m.secs)
-	putAddr(h[12:], m.ciaddr)
-	putAddr(h[24:], m.giaddr)
-	copy(h[28:], m.mac[:])
+	binary.BigEndian.PutUint32(h[4:], m.XID)
+	binary.BigEndian.PutUint16(h[8:], m.Secs)
+	putAddr(h[12:], m.CIAddr)
+	putAddr(h[24:], m.GIAddr)
+	copy(h[28:], m.MAC[:])
 
 	b = append(b, cookie...)
-	b = append(b, 53, 1, m.kind)
-	b = appendAddr(b, 50, m.requested)
-	b = appendAddr(b, 54, m.server)
+	b = append(b, 53, 1, m.Kind)
+	b = appendAddr(b, 50, m.Requested)
+	b = appendAddr(b, 54, m.Server)
 	b = append(b, 55, byte(len(wanted)))
 	b = append(b, wanted...)
 	b = append(b, 57, 2, 1472>>8, 1472&0xff)
-	if m.class != "" {
-		b = append(b, 60, byte(len(m.class)))
-		b = append(b, m.class...)
+	if m.Class != "" {
+		b = append(b, 60, byte(len(m.Class)))
+		b = append(b, m.Class...)
 	}
-	if m.clientID {
+	if m.ClientID {
 		b = append(b, 61, 7, 1)
-		b = append(b, m.mac[:]...)
+		b = append(b, m.MAC[:]...)
 	}
 	b = append(b, 255)
 	if short := minMessage - (len(b) - start); short > 0 {
@@ -98,43 +99,43 @@ func appendAddr(b []byte, code byte, a netip.Addr) []byte {
 	return append(append(b, code, 4), four[:]...)
 }
 
-// reply is what a load generator needs of a server's answer.
-type reply struct {
-	kind   byte
-	xid    uint32
-	mac    mac.Addr
-	yiaddr netip.Addr
-	server netip.Addr // option 54
+// Reply is what a load generator needs of a server's answer.
+type Reply struct {
+	Kind   byte
+	XID    uint32
+	MAC    mac.Addr
+	YIAddr netip.Addr
+	Server netip.Addr // option 54
 }
 
-// parseReply reads a BOOTREPLY; false where it is none.
-func parseReply(b []byte) (reply, bool) {
-	if len(b) < headerLen+len(cookie) || b[0] != 2 || !bytes.Equal(b[headerLen:headerLen+4], cookie) {
-		return reply{}, false
+// ParseReply reads a BOOTREPLY; false where it is none.
+func ParseReply(b []byte) (Reply, bool) {
+	if len(b) < HeaderLen+len(cookie) || b[0] != 2 || !bytes.Equal(b[HeaderLen:HeaderLen+4], cookie) {
+		return Reply{}, false
 	}
-	r := reply{
-		xid:    binary.BigEndian.Uint32(b[4:]),
-		mac:    mac.Addr(b[28:34]),
-		yiaddr: netip.AddrFrom4([4]byte(b[16:20])),
+	r := Reply{
+		XID:    binary.BigEndian.Uint32(b[4:]),
+		MAC:    mac.Addr(b[28:34]),
+		YIAddr: netip.AddrFrom4([4]byte(b[16:20])),
 	}
-	for o := b[headerLen+4:]; len(o) > 0 && o[0] != 255; {
+	for o := b[HeaderLen+4:]; len(o) > 0 && o[0] != 255; {
 		if o[0] == 0 {
 			o = o[1:]
 			continue
 		}
 		if len(o) < 2 || len(o) < 2+int(o[1]) {
-			return reply{}, false
+			return Reply{}, false
 		}
 		v := o[2 : 2+int(o[1])]
 		switch {
 		case o[0] == 53 && len(v) == 1:
-			r.kind = v[0]
+			r.Kind = v[0]
 		case o[0] == 54 && len(v) == 4:
-			r.server = netip.AddrFrom4([4]byte(v))
+			r.Server = netip.AddrFrom4([4]byte(v))
 		}
 		o = o[2+len(v):]
 	}
-	return r, r.kind != 0
+	return r, r.Kind != 0
 }
 
 const (
@@ -145,9 +146,9 @@ const (
 	protocolUDP = 17
 )
 
-// appendFrame adds a DHCP message to b as a client without an address sends
+// AppendFrame adds a DHCP message to b as a client without an address sends
 // it: from its own MAC and 0.0.0.0 to everyone on the wire (RFC 2131 §4.1).
-func appendFrame(b []byte, from mac.Addr, payload []byte) []byte {
+func AppendFrame(b []byte, from mac.Addr, payload []byte) []byte {
 	start := len(b)
 	b = append(b, make([]byte, etherLen+ipv4Len+udpLen)...)
 	b = append(b, payload...)
@@ -166,8 +167,8 @@ func appendFrame(b []byte, from mac.Addr, payload []byte) []byte {
 	binary.BigEndian.PutUint16(ip[10:], checksum(0, ip))
 
 	udp := f[etherLen+ipv4Len:]
-	binary.BigEndian.PutUint16(udp, clientPort)
-	binary.BigEndian.PutUint16(udp[2:], serverPort)
+	binary.BigEndian.PutUint16(udp, ClientPort)
+	binary.BigEndian.PutUint16(udp[2:], ServerPort)
 	binary.BigEndian.PutUint16(udp[4:], uint16(len(udp)))
 	// The pseudo header of RFC 768: both addresses, the protocol, the length.
 	pseudo := uint32(0xffff+0xffff) + protocolUDP + uint32(len(udp))
@@ -193,7 +194,7 @@ func parseFrame(f []byte) ([]byte, bool) {
 	}
 	udp := ip[header:]
 	length := int(binary.BigEndian.Uint16(udp[4:]))
-	if binary.BigEndian.Uint16(udp[2:]) != clientPort || length < udpLen || length > len(udp) {
+	if binary.BigEndian.Uint16(udp[2:]) != ClientPort || length < udpLen || length > len(udp) {
 		return nil, false
 	}
 	return udp[udpLen:length], true
