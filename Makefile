@@ -7,7 +7,7 @@ PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help build demo test check fuzz bench-start bench-dhcp cross install clean packages
+.PHONY: help build demo test check fuzz bench-start bench-dhcp bench-files cross install clean packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -45,6 +45,9 @@ bench-start: ## time from start to serving, and memory; as root
 
 bench-dhcp: build ## DHCP against Kea, dnsmasq and ISC dhcpd: a table of ratios; as root, an hour
 	$(GO) run ./bench/dhcp
+
+bench-files: build ## HTTP against nginx, TFTP against tftpd-hpa, atftpd and dnsmasq; as root, four minutes
+	$(GO) run ./bench/files
 
 cross: ## the program for the machines that offices have, at dist/
 	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/dialtone-linux-amd64 ./cmd/dialtone

@@ -14,6 +14,7 @@ import (
 // given its place by a line.
 var arrows = map[string][]string{
 	"bench/dhcp":         {"bench/internal/rig", "internal/mac"},
+	"bench/files":        {"bench/internal/rig"},
 	"bench/internal/rig": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/firmware", "internal/lab",

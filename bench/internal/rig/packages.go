@@ -50,3 +50,19 @@ func Install(ctx context.Context, need map[string][]string, stderr io.Writer) (e
 	}
 	return nil
 }
+
+// Unpack puts the files of a Debian package below folder, without installing it:
+// for one that would push out another that is measured too.
+func Unpack(ctx context.Context, name, folder string, stderr io.Writer) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"apt-get", "download", "-q", name}, {"sh", "-c", "dpkg-deb -x " + name + "_*.deb ."}} {
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = folder, stderr, stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("unpacking %s: %w", name, err)
+		}
+	}
+	return nil
+}

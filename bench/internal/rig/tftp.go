@@ -35,6 +35,7 @@ type TFTPLoad struct {
 	Local  []netip.Addr  // each client's own address; a client for each
 	Period time.Duration // the clients begin again until it is over; 0: each reads the file once
 	Limit  time.Duration // when what is not done has failed; only where Period is 0
+	Silent bool          // nothing is acknowledged, as by clients that went away
 	// Received, where it is set, is told what each client gets, in order.
 	Received func(client int, b []byte)
 }
@@ -263,6 +264,13 @@ func (c *tftpClient) read(buf []byte) (n int, ok bool) {
 
 // handle takes a packet. What it gives is why the transfer failed.
 func (c *tftpClient) handle(p []byte, l *TFTPLoad, i int, t *TFTPTally) string {
+	if l.Silent {
+		if binary.BigEndian.Uint16(p) == tftpERROR {
+			t.Refused++
+			return "refused"
+		}
+		return ""
+	}
 	switch value := binary.BigEndian.Uint16(p[2:]); binary.BigEndian.Uint16(p) {
 	case tftpOACK:
 		if c.got > 0 {
