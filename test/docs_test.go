@@ -31,12 +31,16 @@ func TestDocumentedConfigurationLoads(t *testing.T) {
 		if config.Len() == 0 {
 			continue
 		}
+		if !strings.Contains(config.String(), "appliance {") {
+			config.WriteString("appliance { interface = \"eth0\" }\n")
+		}
 		shown++
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "shown.hcl"), config.String())
-		write(t, filepath.Join(dir, "secrets", "sip", "101"), "correct-horse\n")
-		write(t, filepath.Join(dir, "secrets", "ldap"), "battery-staple\n")
-		write(t, filepath.Join(dir, "contacts.csv"), "name,number\nBoiler room,170\n")
+		// What the examples name beside them.
+		if err := os.CopyFS(dir, os.DirFS("testdata/docs")); err != nil {
+			t.Fatal(err)
+		}
 		if out, err := dialtone(t, "check", "--config", dir).CombinedOutput(); err != nil {
 			t.Errorf("the configuration in %s: %v\n%s", f, err, out)
 		}
