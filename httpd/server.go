@@ -1,9 +1,10 @@
 // Package httpd serves the documents and the files of the setting server over
-// HTTP, for reading only. Phones want a Content-Length and never chunks.
+// HTTP and HTTPS, for reading only. Phones want a Content-Length and never chunks.
 package httpd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,7 @@ type Opener interface {
 type Server struct {
 	Desk        Opener
 	Log         *slog.Logger
+	TLS         *tls.Config   // nil: HTTP. A handshake has the time of a header
 	Connections int           // at once, in all: 1024
 	PerSource   int           // at once, of one address (of one /64 in IPv6): 320
 	Stall       time.Duration // a reader has this long for each MiB, or for what is left: 30 s
@@ -55,7 +57,10 @@ type Server struct {
 // within Grace. Then it gives nil. It closes l in any case.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.setDefaults()
-	limited := newListener(l, s.Connections, s.PerSource, s.Stall)
+	var limited net.Listener = newListener(l, s.Connections, s.PerSource, s.Stall)
+	if s.TLS != nil {
+		limited = tls.NewListener(limited, s.TLS)
+	}
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -173,14 +178,18 @@ func (s *Server) open(r *http.Request) (a *provision.Answer, err error) {
 			}
 		}
 	}()
-	return s.Desk.Open(provision.Request{
+	request := provision.Request{
 		Path:      r.URL.Path,
 		RawQuery:  r.URL.RawQuery,
 		Source:    source,
 		Local:     local(r),
 		Protocol:  "http",
 		UserAgent: r.UserAgent(),
-	})
+	}
+	if r.TLS != nil {
+		request.Protocol, request.Certificates = "https", r.TLS.PeerCertificates
+	}
+	return s.Desk.Open(request)
 }
 
 func remote(r *http.Request) netip.Addr {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -58,7 +59,7 @@ func loadFixture(t *testing.T, name string) (dir string, files []txtar.File, rep
 			}
 		}
 	}
-	cfg, rep := config.Load(dir, config.Options{})
+	cfg, rep := config.Load(dir, config.Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 	Load(cfg, fakePasswords{}, rep)
 	return dir, files, rep
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/netip"
@@ -22,6 +23,9 @@ type Request struct {
 	Local     netip.Addr // the address that it was sent to: links in the answer carry it
 	Protocol  string     // "http", "https" or "tftp", for the log
 	UserAgent string     // a hint only
+	// Certificates are what the client showed over HTTPS, its own first. That it has
+	// the key is proven; who signed it is not.
+	Certificates []*x509.Certificate
 }
 
 // Answer is a document or a file. The one who gets it closes Content.

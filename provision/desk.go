@@ -6,12 +6,14 @@ package provision
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -45,7 +47,10 @@ type Config struct {
 	Set      func() *profiles.Set
 	FilesDir func() string // may be missing, and may appear later
 	Secrets  func() string
-	Witness  Witness  // nil: nobody is known
+	Witness  Witness // nil: nobody is known
+	// Devices gives the MACs that a certificate holds, once it is found to be signed by
+	// somebody who knows; nil where certificates are of no use.
+	Devices  func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	Register Register // nil: nobody keeps what phones got
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -66,6 +71,7 @@ type Desk struct {
 	files    files
 	secrets  func() string
 	witness  Witness
+	devices  func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	register Register
 	log      *slog.Logger
 	now      func() time.Time
@@ -86,7 +92,7 @@ func newDesk(c Config, set func() documents) *Desk {
 		set:     set,
 		files:   files{dir: c.FilesDir},
 		secrets: c.Secrets,
-		witness: c.Witness, register: c.Register,
+		witness: c.Witness, devices: c.Devices, register: c.Register,
 		log: c.Log,
 		now: c.Now,
 		// A phone that boots asks some ten times; after a power cut they all do.
@@ -323,14 +329,32 @@ func (d *Desk) guard(own mac.Addr, r Request) error {
 	case SecretsAnyone:
 		return nil
 	case SecretsCertificate:
-		return refuse(http.StatusForbidden,
-			"what belongs to %s goes only to its certificate over HTTPS, which is not served yet: set secrets = %q", own, SecretsLease)
+		return d.guardByCertificate(own, r)
 	}
 	if m, _, ok := d.witness.Client(r.Source); ok && m == own {
 		return nil
 	}
 	return refuse(http.StatusForbidden,
 		"what belongs to %s goes only to the address that it leased here, and %s is not it: let the phone use DHCP, then restart it", own, r.Source)
+}
+
+// guardByCertificate decides by the client certificate alone.
+func (d *Desk) guardByCertificate(own mac.Addr, r Request) error {
+	if len(r.Certificates) == 0 {
+		return refuse(http.StatusForbidden,
+			"what belongs to %s goes only over HTTPS to who shows its certificate, and none was shown: let the phone use https", own)
+	}
+	if d.devices == nil {
+		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and none can be checked here", own)
+	}
+	found, err := d.devices(r.Certificates, d.now())
+	switch {
+	case err != nil:
+		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown does not hold: %v", own, err)
+	case !slices.Contains(found, own):
+		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown is another's", own)
+	}
+	return nil
 }
 
 // configuredModel is the model that the configuration gives a phone.

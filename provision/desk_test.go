@@ -179,8 +179,8 @@ func TestGuard(t *testing.T) {
 		{secrets: SecretsAnyone, source: nobodyAt},
 		{
 			secrets: SecretsCertificate, source: receptionAt,
-			want: `403 what belongs to 00:04:13:92:2d:24 goes only to its certificate over HTTPS, ` +
-				`which is not served yet: set secrets = "lease"`,
+			want: `403 what belongs to 00:04:13:92:2d:24 goes only over HTTPS to who shows its certificate, ` +
+				`and none was shown: let the phone use https`,
 		},
 	} {
 		mode = tt.secrets

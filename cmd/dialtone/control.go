@@ -30,6 +30,7 @@ type status struct {
 	Config   string            `json:"config"`
 	Reload   string            `json:"reload,omitempty"` // what came of the last one
 	Networks map[string]string `json:"networks"`         // the service's own address in each
+	HTTPS    *httpsStatus      `json:"https,omitempty"`
 	// Degraded says why leases cannot be written: clients renew, new ones wait.
 	Degraded string `json:"degraded,omitempty"`
 	// Pools say how full the networks are, in the order of the configuration.
@@ -37,6 +38,14 @@ type status struct {
 	// OtherServers are the DHCP servers that were noticed within the last
 	// minutes.
 	OtherServers []otherServer `json:"other_servers"`
+}
+
+// httpsStatus is what HTTPS is served with.
+type httpsStatus struct {
+	Ends               time.Time `json:"certificate_ends"`
+	OwnAuthority       bool      `json:"own_authority"` // which renews it
+	Legacy             bool      `json:"legacy"`
+	ClientCertificates bool      `json:"client_certificates"` // are asked for
 }
 
 // pool is what the addresses of a network are doing, within the last second.

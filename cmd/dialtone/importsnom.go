@@ -141,7 +141,7 @@ func setBy(a *app, cfg configuration, p migrate.SnomPhone) (phonefile.Memory, er
 	if err != nil {
 		return phonefile.Memory{}, err
 	}
-	desk := newDesk(func() *configuration { return &cfg }, nil, nil, a.Log)
+	desk := newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log})
 	var state phonefile.Memory
 	var failed error
 	err = phonefile.Walk(requests, func(_, link string) ([]phonefile.Link, bool) {

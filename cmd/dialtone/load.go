@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"dialtone/internal/config"
 	"dialtone/internal/password"
@@ -32,7 +33,7 @@ type configuration struct {
 // ones once it is known where the state is; nil stands for placeholders, for
 // commands that show none.
 func load(path string, passwords func(stateDir string) (*password.Source, error)) (configuration, error) {
-	cfg, report := config.Load(path, config.Options{Credentials: os.Getenv("CREDENTIALS_DIRECTORY")})
+	cfg, report := config.Load(path, config.Options{Credentials: os.Getenv("CREDENTIALS_DIRECTORY"), Now: time.Now()})
 	var source profiles.Passwords = password.Placeholder{}
 	var seal func(string) string
 	if passwords != nil && !report.HasErrors() {

@@ -25,6 +25,7 @@ type commandLine struct {
 	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not."`
 	Firmware firmwareCmd `cmd:"" help:"Keep the firmware images that phones fetch."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
+	CA       caCmd       `cmd:"" name:"ca" help:"Print the certificate of the appliance's own authority, for phones to trust."`
 	Leases   leasesCmd   `cmd:"" help:"List the leases; move them from and to other DHCP servers."`
 	Import   importCmd   `cmd:"" help:"Turn the configuration of another DHCP server into ours."`
 	Probe    probeCmd    `cmd:"" help:"Show which DHCP servers answer on a wire."`

@@ -22,6 +22,7 @@ import (
 	"dialtone/internal/phonesim"
 	"dialtone/internal/register"
 	"dialtone/internal/state"
+	"dialtone/provision"
 )
 
 const phonesOffice = `appliance {
@@ -124,7 +125,7 @@ func newPhonesSite(t *testing.T) *phonesSite {
 	if s.app.seen, err = register.Open(s.app.db, log); err != nil {
 		t.Fatal(err)
 	}
-	server := &httpd.Server{Desk: newDesk(s.app.current.Load, nil, sightings{s.app.seen, cfg.Seal}, log), Log: log}
+	server := &httpd.Server{Desk: newDesk(s.app.current.Load, provision.Config{Register: sightings{s.app.seen, cfg.Seal}, Log: log}), Log: log}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {

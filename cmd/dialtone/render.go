@@ -53,7 +53,7 @@ func (c *renderCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	desk := newDesk(func() *configuration { return &cfg }, nil, nil, a.Log)
+	desk := newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log})
 	view := provision.Preview{Version: c.FirmwareVersion, Local: local, URL: c.URL, Reveal: c.Reveal}
 	if c.All != "" {
 		return c.renderAll(a, cfg, desk, view)

@@ -116,5 +116,5 @@ func openSealed(a *app, path string) (configuration, *provision.Desk, error) {
 		}
 		return cfg, nil, fmt.Errorf("the configuration has %s", count(cfg.Report.Errors(), "error"))
 	}
-	return cfg, newDesk(func() *configuration { return &cfg }, nil, nil, a.Log), nil
+	return cfg, newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log}), nil
 }

@@ -49,15 +49,6 @@ func (c *serveCmd) Run(a *app) error {
 // but does not serve, so that nobody waits for them.
 func notServed(cfg configuration) []string {
 	var s []string
-	if cfg.HTTPS != nil {
-		s = append(s, "the https block is checked, but HTTPS is not served yet")
-	}
-	if cfg.Provisioning.Scheme == "https" {
-		s = append(s, "provisioning.scheme is https, but HTTPS is not served yet: phones will find nothing there; use http until then")
-	}
-	if cfg.Provisioning.Secrets == "certificate" {
-		s = append(s, "provisioning.secrets is certificate, but HTTPS is not served yet: every phone's own file is refused until then; use lease")
-	}
 	if cfg.Provisioning.Secrets == "lease" && len(cfg.Networks) == 0 {
 		s = append(s, "no network is leased here, and other ways to know who asks are not served yet: every phone's own file is refused until then; "+
 			"lease a network, or set provisioning.secrets to anyone if you trust everybody on the wire")

@@ -22,6 +22,7 @@ import (
 	"dialtone/internal/config"
 	"dialtone/internal/daemon"
 	"dialtone/internal/mac"
+	"dialtone/internal/pki"
 	"dialtone/internal/register"
 	"dialtone/internal/state"
 	"dialtone/profiles"
@@ -40,6 +41,7 @@ type appliance struct {
 	dhcp    *dhcpd.Server // nil where no network is leased
 	leases  *lease.View
 	seen    *register.Register
+	tls     pki.Server // in use where there is an https block
 	desk    *provision.Desk
 	tasks   []daemon.Task
 	close   []func() error // what was opened, oldest first
@@ -71,7 +73,9 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		ready()
 		return a.seen.Run(ctx)
 	}})
-	a.desk = newDesk(a.current.Load, a.leases, sightings{a.seen, cfg.Seal}, log)
+	a.desk = newDesk(a.current.Load, provision.Config{
+		Witness: a.leases, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal}, Log: log,
+	})
 	if len(cfg.Networks) > 0 {
 		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log)
 		if err != nil {
@@ -79,7 +83,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		}
 		a.tasks = append(a.tasks, daemon.Task{Name: "dhcp", Run: a.dhcp.Run})
 	}
-	for _, open := range []func(configuration) error{a.openHTTP, a.openTFTP, a.openControl} {
+	for _, open := range []func(configuration) error{a.openHTTP, a.openHTTPS, a.openTFTP, a.openControl} {
 		if err := open(cfg); err != nil {
 			return nil, err
 		}
@@ -89,16 +93,12 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 
 // newDesk makes the desk of a configuration that may be replaced by a later
 // one. serve and render ask the same.
-func newDesk(current func() *configuration, witness provision.Witness, seen provision.Register, log *slog.Logger) *provision.Desk {
-	return provision.New(provision.Config{
-		Set:      func() *profiles.Set { return current().Set },
-		FilesDir: func() string { return current().Appliance.FilesDir },
-		Secrets:  func() string { return current().Provisioning.Secrets },
-		Witness:  witness,
-		Register: seen,
-		Log:      log,
-		Now:      time.Now,
-	})
+func newDesk(current func() *configuration, c provision.Config) *provision.Desk {
+	c.Set = func() *profiles.Set { return current().Set }
+	c.FilesDir = func() string { return current().Appliance.FilesDir }
+	c.Secrets = func() string { return current().Provisioning.Secrets }
+	c.Now = time.Now
+	return provision.New(c)
 }
 
 // openLeases opens the state.
@@ -232,11 +232,24 @@ func (a *appliance) loadBeside() reloaded {
 		}
 	}
 	old := a.current.Load()
+	// Read before anything changes: a certificate may be what is wrong.
+	var material *pki.Material
+	if cfg.HTTPS != nil && old.HTTPS != nil {
+		m, err := a.material(cfg)
+		if err != nil {
+			a.log.Error("reload: the old configuration stays", "err", err)
+			return reloaded{Status: "reload: the old configuration stays: " + err.Error(), Report: report}
+		}
+		material = &m
+	}
 	if a.dhcp != nil {
 		if err := a.dhcp.Reload(dhcpConfig(cfg)); err != nil {
 			a.log.Error("reload: the old configuration stays", "err", err)
 			return reloaded{Status: "reload: the old configuration stays: " + err.Error(), Report: report}
 		}
+	}
+	if material != nil {
+		a.useTLS(*material)
 	}
 	a.current.Store(&cfg)
 	status := fmt.Sprintf("reloaded: %s", count(len(cfg.Set.Phones()), "phone"))
@@ -255,6 +268,10 @@ func needsRestart(old, now *config.Config) string {
 		return "appliance.state_dir"
 	case old.Provisioning.HTTPPort != now.Provisioning.HTTPPort:
 		return "provisioning.http_port"
+	case (old.HTTPS == nil) != (now.HTTPS == nil):
+		return "whether there is an https block"
+	case old.HTTPS != nil && old.HTTPS.Port != now.HTTPS.Port:
+		return "https.port"
 	case old.Provisioning.TFTPPort != now.Provisioning.TFTPPort:
 		return "provisioning.tftp_port"
 	case (len(old.Networks) == 0) != (len(now.Networks) == 0):
@@ -272,6 +289,11 @@ func (a *appliance) status() status {
 	for _, n := range a.current.Load().Networks {
 		if addr, ok := interfaceAddress(n.Interface, n.Subnet); ok {
 			s.Networks[n.Name] = addr.String()
+		}
+	}
+	if cfg := a.current.Load(); cfg.HTTPS != nil {
+		if m := a.tls.Material(); len(m.Certificates) > 0 {
+			s.HTTPS = &httpsStatus{Ends: m.Ends(), OwnAuthority: cfg.HTTPS.Certificate == "", Legacy: m.Legacy, ClientCertificates: m.ClientCA != nil}
 		}
 	}
 	if a.dhcp != nil {

@@ -21,6 +21,8 @@ type Options struct {
 	// Credentials is the folder of systemd's credentials
 	// ($CREDENTIALS_DIRECTORY), "" where there is none.
 	Credentials string
+	// Now is for what ends some day; zero: nothing does.
+	Now time.Time
 }
 
 // Config is a configuration as far as this package decodes it. Every address,
@@ -149,6 +151,7 @@ type HTTPS struct {
 	Key         string
 	ClientCA    string
 	Port        int
+	Legacy      bool // TLS 1.0 and 1.1 too
 }
 
 // DNS is the forwarder and its local names.

@@ -186,7 +186,7 @@ provisioning {
   http_port = 8080
 }
 `)
-	write(t, dir, "cert.pem", "x")
+	write(t, dir, "cert.pem", certificate)
 	write(t, dir, "hosts.csv", "\ufeffmac;address;name\r\n 02-00-5E-00-53-01 ;10.0.0.10;Printer\r\n020000000002;10.255.255.254;tv\r\n")
 	write(t, dir, "secrets/web", "s3cret\n")
 	write(t, dir, ".#a.hcl", "an editor's lock")
@@ -254,6 +254,22 @@ provisioning {
 
 var expectation = regexp.MustCompile(`# (ERROR|WARNING): ([^#]*)`)
 
+// certificate is one with its key, good until 2037.
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBCzCBsaADAgECAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMTBGdvb2QwHhcN
+MjQwMTAxMDAwMDAwWhcNMzcwMTAxMDAwMDAwWjAPMQ0wCwYDVQQDEwRnb29kMFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHOjX6RtfMd5dzNYugxxMtKZqP4CL3gsT
+bnIfnqOx59gvB+UdjcfHf3+KaRWLHQ9HLs+g2uP/29sjpvps9PoBLTAKBggqhkjO
+PQQDAgNJADBGAiEAv8rgaVQMj1OX6v45Gvju02VeRm1Fkh3ppg6+q3PEaRkCIQDc
+fXauKNHZ3qcorvQMlE1jpRYut3SZ6p658OcDsRrHpQ==
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtr4Em2OPcQ+20Hwo
+JZ1Tov0uIjE2m1L+KBbDsdT+yfihRANCAAQc6NfpG18x3l3M1i6DHEy0pmo/gIve
+CxNuch+eo7Hn2C8H5R2Nx8d/f4ppFYsdD0cuz6Da4//b2yOm+mz0+gEt
+-----END PRIVATE KEY-----
+`
+
 // TestInvalid loads every file of testdata/invalid by itself (a .txtar as a
 // folder) and compares the diagnostics with the comments "# ERROR: summary" and
 // "# WARNING: summary" on the lines that must have them.
@@ -283,7 +299,7 @@ func TestInvalid(t *testing.T) {
 					}
 				}
 			}
-			_, rep := Load(dir, Options{})
+			_, rep := Load(dir, Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 			var got []string
 			for _, d := range rep.Diagnostics() {
 				severity, at := "ERROR", "-"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
@@ -36,13 +37,14 @@ type decoder struct {
 	cfg *Config
 	rep *Report
 	ctx *hcl.EvalContext
+	now time.Time // of Options
 
 	macs      map[mac.Addr]hcl.Range // of hosts
 	addresses map[netip.Addr]hcl.Range
 }
 
-func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body) {
-	d := &decoder{cfg: cfg, rep: rep, macs: make(map[mac.Addr]hcl.Range), addresses: make(map[netip.Addr]hcl.Range)}
+func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body, now time.Time) {
+	d := &decoder{cfg: cfg, rep: rep, now: now, macs: make(map[mac.Addr]hcl.Range), addresses: make(map[netip.Addr]hcl.Range)}
 	byType := make(map[string]hcl.Blocks)
 	for _, b := range bodies {
 		content, diags := b.Content(rootSchema)

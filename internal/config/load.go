@@ -41,7 +41,7 @@ func Load(path string, opt Options) (*Config, *Report) {
 		}
 	}
 	if len(names) > 0 {
-		decode(cfg, rep, bodies)
+		decode(cfg, rep, bodies, opt.Now)
 	}
 	return cfg, rep
 }

@@ -17,6 +17,8 @@ type Rule string
 // profiles has more.
 func Rules() map[Rule]string {
 	return map[Rule]string{
+		CertificateEnds: "The certificate of HTTPS has ended, or ends within 30 days.",
+		LegacyTLS:       "Versions of TLS are served that are not safe any more.",
 		MissingHTTPS:    "Phones are sent to https, and there is no https block.",
 		MissingClientCA: "Secrets wait for certificates that nothing can check.",
 		IdleExclusion:   "An address is excluded from a network that would not lease it anyway.",
@@ -26,6 +28,8 @@ func Rules() map[Rule]string {
 
 // The rules of this package.
 const (
+	CertificateEnds Rule = "certificate-ends"
+	LegacyTLS       Rule = "legacy-tls"
 	MissingHTTPS    Rule = "missing-https"
 	MissingClientCA Rule = "missing-client-ca"
 	IdleExclusion   Rule = "idle-exclusion"

@@ -3,8 +3,11 @@ package config
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"dialtone/internal/pki"
 )
 
 const (
@@ -19,7 +22,7 @@ const (
 var (
 	applianceSchema    = arguments("interface", "state_dir", "files_dir")
 	provisioningSchema = arguments("scheme", "secrets", "pnp", "http_port", "tftp_port")
-	httpsSchema        = arguments("certificate", "key", "client_ca", "port")
+	httpsSchema        = arguments("certificate", "key", "client_ca", "port", "legacy")
 	dnsSchema          = with(arguments("forwarders", "hold"), "record", "name")
 	recordSchema       = arguments("address", "addresses")
 	adminSchema        = arguments("listen", "password")
@@ -72,14 +75,50 @@ func (d *decoder) https(block *hcl.Block) {
 		return
 	}
 	b := d.open(block, httpsSchema)
-	d.cfg.HTTPS = &HTTPS{
+	h := &HTTPS{
 		Certificate: b.existing("certificate"),
 		Key:         b.existing("key"),
 		ClientCA:    b.existing("client_ca"),
 		Port:        b.integer("port", 443, 1, maxPort),
+		Legacy:      b.boolean("legacy", false),
 	}
+	d.cfg.HTTPS = h
 	if certificate, key := b.Attributes["certificate"], b.Attributes["key"]; (certificate == nil) != (key == nil) {
 		d.fail(block.DefRange, "Incomplete certificate", "certificate and key belong together. Give both, or neither for a certificate of the appliance's own making.")
+	}
+	if h.Legacy {
+		d.warn(LegacyTLS, b.Attributes["legacy"].Expr.Range(), "Old TLS", "TLS 1.0 and 1.1, and keys that whoever recorded the traffic can open later, are taken from every client. "+
+			"Set this only while there are phones whose firmware knows nothing better.")
+	}
+	d.certificates(h, b)
+}
+
+// certificates reads what https names, as serve will.
+func (d *decoder) certificates(h *HTTPS, b body) {
+	if d.rep.HasErrors() {
+		return // a file may be missing
+	}
+	if h.ClientCA != "" {
+		if _, err := pki.ReadPool(h.ClientCA); err != nil {
+			d.fail(b.Attributes["client_ca"].Expr.Range(), "Invalid certificate", "client_ca: %s.", sentence(err))
+		}
+	}
+	if h.Certificate == "" {
+		return
+	}
+	at := b.Attributes["certificate"].Expr.Range()
+	pair, err := pki.ReadPair(h.Certificate, h.Key)
+	if err != nil {
+		d.fail(at, "Invalid certificate", "%s. Both are PEM; in certificate the server's comes first, then those between it and its authority.", sentence(err))
+		return
+	}
+	ends := pair.Leaf.NotAfter
+	switch left := ends.Sub(d.now); {
+	case d.now.IsZero() || left > pki.WarnAhead:
+	case left <= 0:
+		d.warn(CertificateEnds, at, "Certificate out of date", "The certificate was good until %s. Phones that look at it find nothing here: renew it, then reload.", ends.Format(time.DateOnly))
+	default:
+		d.warn(CertificateEnds, at, "Certificate ends soon", "The certificate is good until %s. Renew it, then reload.", ends.Format(time.DateOnly))
 	}
 }
 

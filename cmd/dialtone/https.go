@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"dialtone/httpd"
+	"dialtone/internal/config"
+	"dialtone/internal/daemon"
+	"dialtone/internal/pki"
+)
+
+func (a *appliance) openHTTPS(cfg configuration) error {
+	if cfg.HTTPS == nil {
+		return nil
+	}
+	m, err := a.material(cfg)
+	if err != nil {
+		return fmt.Errorf("opening HTTPS: %w", err)
+	}
+	a.useTLS(m)
+	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", cfg.HTTPS.Port))
+	if err != nil {
+		return fmt.Errorf("opening HTTPS: %w", err)
+	}
+	server := &httpd.Server{Desk: a.desk, Log: a.log, TLS: a.tls.Config()}
+	a.serve("https", l.Close, func(ctx context.Context) error { return server.Serve(ctx, l) })
+	a.tasks = append(a.tasks, daemon.Task{Name: "certificates", Run: a.watchCertificates})
+	return nil
+}
+
+func (a *appliance) useTLS(m pki.Material) {
+	a.tls.Use(m)
+	if m.Legacy {
+		a.log.Warn("TLS 1.0 and 1.1 and RSA key exchange are served, which are not safe any more: take legacy out of the https block once no phone needs it")
+	}
+}
+
+// material reads what HTTPS is served with: the admin's certificate, or one of the
+// appliance's own authority, made where it is missing or does not fit any more.
+func (a *appliance) material(cfg configuration) (pki.Material, error) {
+	h := cfg.HTTPS
+	m := pki.Material{Legacy: h.Legacy}
+	if h.ClientCA != "" {
+		pool, err := pki.ReadPool(h.ClientCA)
+		if err != nil {
+			return m, fmt.Errorf("reading client_ca: %w", err)
+		}
+		m.ClientCA = pool
+	}
+	if h.Certificate != "" {
+		pair, err := pki.ReadPair(h.Certificate, h.Key)
+		m.Certificates = []tls.Certificate{pair}
+		return m, err
+	}
+	now := time.Now()
+	authority, err := pki.OpenAuthority(cfg.Appliance.StateDir, now)
+	if err != nil {
+		return m, err
+	}
+	names := ownNames(cfg.Config)
+	leaves, made, err := authority.Leaves(cfg.Appliance.StateDir, names, now)
+	if err != nil {
+		return m, err
+	}
+	m.Certificates = leaves
+	if made {
+		a.log.Info("server certificates made", "names", strings.Join(names.DNS, " "), "addresses", fmt.Sprint(names.IP), "until", m.Ends().Format(time.DateOnly))
+	}
+	return m, nil
+}
+
+// watchCertificates renews the appliance's own certificates, also when it is
+// reached by another address, and warns once a day of the end of the admin's.
+func (a *appliance) watchCertificates(ctx context.Context, ready func()) error {
+	ready()
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	var warned time.Time
+	for {
+		warned = a.warnOfEnd(a.log, warned)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		a.renew()
+	}
+}
+
+// renew must not run while a configuration is replaced.
+func (a *appliance) renew() {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	cfg := a.current.Load()
+	if cfg.HTTPS == nil || cfg.HTTPS.Certificate != "" {
+		return // the admin's is read again at a reload
+	}
+	old := a.tls.Material()
+	m, err := a.material(*cfg)
+	if err != nil {
+		a.log.Error("renewing the server certificates: the old ones stay", "err", err)
+		return
+	}
+	if !slices.EqualFunc(old.Certificates, m.Certificates, func(a, b tls.Certificate) bool { return a.Leaf.Equal(b.Leaf) }) {
+		a.tls.Use(m)
+	}
+}
+
+func (a *appliance) warnOfEnd(log *slog.Logger, warned time.Time) time.Time {
+	now, ends := time.Now(), a.tls.Material().Ends()
+	if ends.Sub(now) > pki.WarnAhead || now.Sub(warned) < 24*time.Hour {
+		return warned
+	}
+	log.Warn("the certificate of HTTPS ends: renew it, then reload", "until", ends.Format(time.RFC3339))
+	return now
+}
+
+// maxNames bounds what a certificate lists.
+const maxNames = 64
+
+// ownNames are the addresses by which phones can reach the appliance, those in its
+// networks first, and its names.
+func ownNames(cfg *config.Config) pki.Names {
+	var names pki.Names
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		addrs = nil // another minute may be better
+	}
+	var found []netip.Addr
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Addr().IsGlobalUnicast() && len(found) < maxNames {
+			found = append(found, p.Addr())
+		}
+	}
+	rank := func(a netip.Addr) int {
+		switch _, ours := cfg.NetworkOf(a); {
+		case ours:
+			return 0
+		case a.Is4():
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(found, func(a, b netip.Addr) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return a.Compare(b)
+	})
+	for _, a := range found {
+		names.IP = append(names.IP, a.AsSlice())
+	}
+	host, err := os.Hostname()
+	if host, _, _ = strings.Cut(strings.ToLower(host), "."); err != nil || host == "" {
+		return names
+	}
+	names.DNS = []string{host}
+	for _, n := range cfg.Networks {
+		if full := host + "." + n.Domain; n.Domain != "" && !slices.Contains(names.DNS, full) && len(names.DNS) < maxNames {
+			names.DNS = append(names.DNS, full)
+		}
+	}
+	return names
+}

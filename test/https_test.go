@@ -1,0 +1,190 @@
+package test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dialtone/internal/mac"
+	"dialtone/internal/netnstest"
+)
+
+// maker signs certificates, as the phones' maker does.
+type maker struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newMaker(t testing.TB) maker {
+	t.Helper()
+	var m maker
+	m.key, m.certificate = m.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "maker"}, IsCA: true, BasicConstraintsValid: true})
+	return m
+}
+
+func (m maker) sign(t testing.TB, c *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Unix(1_600_000_000, 0), time.Unix(4_000_000_000, 0)
+	parent, by := c, key
+	if m.key != nil {
+		parent, by = m.certificate, m.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, signed
+}
+
+// phone writes a phone's certificate and key into a file.
+func (m maker) phone(t testing.TB, name string) (path string) {
+	t.Helper()
+	key, c := m.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "phone.pem")
+	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))+
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	return path
+}
+
+func (m maker) pem() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.certificate.Raw}))
+}
+
+// A phone with its maker's certificate gets its own file from any address, and
+// nobody else does, whatever address they have.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	snom := newMaker(t)
+	o := newOffice(t, "https", map[string]string{"makers.pem": snom.pem(), "https.hcl": "https {\n  client_ca = \"makers.pem\"\n}\n"})
+	o.edit(t, "dialtone.hcl", `scheme  = "http"`, `scheme  = "https"`)
+	o.edit(t, "dialtone.hcl", `secrets = "lease"`, `secrets = "certificate"`)
+	o.start(t)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	r := o.host.Run(t, built(t), "ca", "--config", o.config)
+	if r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	write(t, ca, r.Stdout)
+	h, s := o.leased(t, reception, "snomD785")
+	if s.SettingServer != "https://"+server+"/snomD785.htm" {
+		t.Errorf("the phone is sent to %s", s.SettingServer)
+	}
+	far := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
+	own := "/snomD785/" + reception.Hex() + ".xml"
+	want := o.render(t, reception.String(), own)
+	for _, c := range []struct {
+		name, path string
+		host       *netnstest.Host
+		args       []string
+		status     string
+	}{
+		{"general", "/snomD785/general.xml", far, nil, "200"},
+		{"general, with a certificate of nobody", "/snomD785/general.xml", far, []string{"--cert", newMaker(t).phone(t, reception.Hex())}, "200"},
+		{"own, with its certificate", own, h, []string{"--cert", snom.phone(t, reception.Hex())}, "200"},
+		{"own, with its certificate, from elsewhere", own, far, []string{"--cert", snom.phone(t, "snomD785-"+reception.String())}, "200"},
+		{"own, without", own, h, nil, "403"},
+		{"own, with another's", own, h, []string{"--cert", snom.phone(t, anna.Hex())}, "403"},
+		{"own, with a certificate of nobody", own, h, []string{"--cert", newMaker(t).phone(t, reception.Hex())}, "403"},
+	} {
+		status, body := curl(t, c.host, "https://"+server+c.path, append(c.args, "--cacert", ca)...)
+		if status != c.status {
+			t.Errorf("%s: status %s, want %s\n%s", c.name, status, c.status, body)
+		}
+		if c.path == own && status == "200" {
+			checkServed(t, c.name, body, want)
+		}
+	}
+	if status, _ := curl(t, h, "http://"+server+own); status != "403" {
+		t.Errorf("own, over HTTP: status %s", status)
+	}
+	// A reload takes what the files are then, and leaves the old in force where they are no good.
+	write(t, filepath.Join(o.config, "makers.pem"), "rubbish")
+	if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status == 0 {
+		t.Error("rubbish is taken for certificates")
+	}
+	if status, _ := curl(t, far, "https://"+server+own, "--cacert", ca, "--cert", snom.phone(t, reception.Hex())); status != "200" {
+		t.Errorf("after a bad reload: status %s", status)
+	}
+	other := newMaker(t)
+	write(t, filepath.Join(o.config, "makers.pem"), other.pem())
+	if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	for _, c := range []struct {
+		maker  maker
+		status string
+	}{{snom, "403"}, {other, "200"}} {
+		if status, _ := curl(t, far, "https://"+server+own, "--cacert", ca, "--cert", c.maker.phone(t, reception.Hex())); status != c.status {
+			t.Errorf("after the reload: status %s, want %s", status, c.status)
+		}
+	}
+}
+
+// Old firmware is served when the admin says so, and then only.
+func TestOldTLS(t *testing.T) {
+	t.Parallel()
+	netnstest.NeedProgram(t, "openssl")
+	o := newOffice(t, "oldtls", map[string]string{"https.hcl": "https {\n  legacy = false\n}\n"})
+	o.start(t)
+	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
+	speaks := func(args ...string) bool {
+		args = append([]string{"s_client", "-connect", server + ":443", "-quiet", "-ign_eof"}, args...)
+		r := h.RunWith(t, nil, strings.NewReader("GET /snomD785.htm HTTP/1.0\r\n\r\n"), "openssl", args...)
+		return strings.Contains(r.Stdout, "<setting-files")
+	}
+	for _, legacy := range []bool{false, true} {
+		if legacy {
+			o.edit(t, "https.hcl", "false", "true")
+			if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status != 0 {
+				t.Fatal(r.Stderr)
+			}
+			o.service.Wait("TLS 1.0 and 1.1 and RSA key exchange are served")
+		}
+		for _, c := range []struct {
+			args []string
+			want bool
+		}{
+			{[]string{"-tls1_3"}, true},
+			{[]string{"-tls1_2"}, true},
+			{[]string{"-tls1_2", "-cipher", "AES128-SHA"}, legacy},
+			{[]string{"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"}, legacy},
+			{[]string{"-tls1", "-cipher", "AES128-SHA@SECLEVEL=0"}, legacy},
+		} {
+			if got := speaks(c.args...); got != c.want {
+				t.Errorf("legacy = %v: %v is served: %v", legacy, c.args, got)
+			}
+		}
+	}
+}
+
+// What is sent to the wrong port is answered, not waited for.
+func TestHTTPToHTTPS(t *testing.T) {
+	t.Parallel()
+	o := opened(t, "wrongport", map[string]string{"https.hcl": "https {}\n"})
+	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
+	if status, body := curl(t, h, "http://"+server+":443/snomD785.htm"); status != "400" || !bytes.Contains(body, []byte("HTTPS")) {
+		t.Errorf("status %s: %s", status, body)
+	}
+}
