@@ -7,7 +7,7 @@ PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help build demo test check fuzz bench-start bench-dhcp bench-files cross install clean packages
+.PHONY: help build demo test check fuzz bench-start bench-dhcp bench-files bench-storm cross install clean packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -48,6 +48,9 @@ bench-dhcp: build ## DHCP against Kea, dnsmasq and ISC dhcpd: a table of ratios;
 
 bench-files: build ## HTTP against nginx, TFTP against tftpd-hpa, atftpd and dnsmasq; as root, four minutes
 	$(GO) run ./bench/files
+
+bench-storm: build ## 250 phones powered on at once, against dnsmasq and nginx; as root, five minutes
+	$(GO) run ./bench/storm
 
 cross: ## the program for the machines that offices have, at dist/
 	GOOS=linux GOARCH=amd64 $(BUILD) -o dist/dialtone-linux-amd64 ./cmd/dialtone

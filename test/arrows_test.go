@@ -15,6 +15,7 @@ import (
 var arrows = map[string][]string{
 	"bench/dhcp":         {"bench/internal/rig", "internal/mac"},
 	"bench/files":        {"bench/internal/rig"},
+	"bench/storm":        {"bench/internal/rig", "internal/mac"},
 	"bench/internal/rig": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/firmware", "internal/lab",

@@ -15,6 +15,7 @@ const VendorClass = "snomD785"
 
 // Phone is one on the wire, on its way through RFC 2131 figure 5.
 type Phone struct {
+	index   int
 	MAC     mac.Addr
 	XID     uint32
 	State   byte // discover, request, or ack where it is bound
@@ -27,6 +28,10 @@ type Phone struct {
 
 // Street is phones on one wire.
 type Street struct {
+	// OnBound, where it is set, is told of each phone that has its lease; the
+	// others wait meanwhile.
+	OnBound func(i int, a netip.Addr)
+
 	wire   *Wire
 	Phones []Phone
 	random *rand.Rand
@@ -46,7 +51,7 @@ func PhoneMAC(i int) mac.Addr {
 func NewStreet(w *Wire, n int) *Street {
 	s := &Street{wire: w, Phones: make([]Phone, n), random: rand.New(rand.NewPCG(3, 67))}
 	for i := range s.Phones {
-		s.Phones[i] = Phone{MAC: PhoneMAC(i), State: Discover, XID: s.random.Uint32()}
+		s.Phones[i] = Phone{index: i, MAC: PhoneMAC(i), State: Discover, XID: s.random.Uint32()}
 	}
 	return s
 }
@@ -101,6 +106,9 @@ func (s *Street) answer(p *Phone, r Reply) error {
 	case r.Kind == ACK && p.State == Request:
 		p.State, p.Addr, p.Took = ACK, r.YIAddr, now.Sub(s.start)
 		s.Bound++
+		if s.OnBound != nil {
+			s.OnBound(p.index, p.Addr)
+		}
 	case r.Kind == NAK && p.State == Request:
 		return s.initial(p, now)
 	}

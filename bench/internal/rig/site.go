@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -245,6 +246,19 @@ func (w *Wire) Send(frame []byte) error {
 	return err
 }
 
+// Announce says on the wire that an address is at a MAC (RFC 5227 section 2.3).
+func (w *Wire) Announce(m mac.Addr, a netip.Addr) error {
+	four := a.As4()
+	f := append(bytes.Repeat([]byte{0xff}, 6), m[:]...)
+	f = append(f, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1) // a request, for IPv4 over Ethernet
+	f = append(append(f, m[:]...), four[:]...)
+	f = append(append(f, 0, 0, 0, 0, 0, 0), four[:]...)
+	if err := w.Send(f); err != nil {
+		return fmt.Errorf("announcing %s: %w", a, err)
+	}
+	return nil
+}
+
 // Receive gives the next answer to any client; false after deadline.
 func (w *Wire) Receive(deadline time.Time) (Reply, bool, error) {
 	if err := w.f.SetReadDeadline(deadline); err != nil {
@@ -272,6 +286,14 @@ func (w *Wire) Close() error {
 		return nil
 	}
 	return w.f.Close()
+}
+
+// TrustAnnouncements has the kernel at the server's end believe an announcement
+// at once, even where it learned another MAC within the last second.
+func (s *Site) TrustAnnouncements() error {
+	return s.Server.Do(func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/neigh/"+ServerIf+"/locktime", []byte("0"), 0)
+	})
 }
 
 // Dial opens a TCP connection from the clients' end of the wire, from the

@@ -29,13 +29,14 @@ const (
 // with as few system calls as there are, so that the load is that of the server.
 type TFTPLoad struct {
 	File   string
-	Size   int64         // octets of the file; a transfer that ends with any other number has failed
-	Block  int           // asked for where it is not 512
-	Window int           // asked for where it is not 1
-	Local  []netip.Addr  // each client's own address; a client for each
-	Period time.Duration // the clients begin again until it is over; 0: each reads the file once
-	Limit  time.Duration // when what is not done has failed; only where Period is 0
-	Silent bool          // nothing is acknowledged, as by clients that went away
+	FileOf func(client int) string // in place of File, where each reads its own
+	Size   int64                   // octets of the file; a transfer that ends with any other number has failed; 0: not known
+	Block  int                     // asked for where it is not 512
+	Window int                     // asked for where it is not 1
+	Local  []netip.Addr            // each client's own address; a client for each
+	Period time.Duration           // the clients begin again until it is over; 0: each reads the file once
+	Limit  time.Duration           // when what is not done has failed; only where Period is 0
+	Silent bool                    // nothing is acknowledged, as by clients that went away
 	// Received, where it is set, is told what each client gets, in order.
 	Received func(client int, b []byte)
 }
@@ -112,9 +113,11 @@ func (l *TFTPLoad) run(ctx context.Context, server netip.AddrPort, do func(func(
 		}
 	}()
 	to := &unix.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().As4()}
-	rrq := l.request()
+	if l.FileOf == nil {
+		l.FileOf = func(int) string { return l.File }
+	}
 	open := func(i int, now time.Time) error {
-		c := &clients[i]
+		c, rrq := &clients[i], l.request(l.FileOf(i))
 		closeOne(c)
 		*c = tftpClient{fd: -1, next: 1, window: 1, block: tftpBlock, out: rrq, heard: now}
 		err := do(func() (err error) {
@@ -187,7 +190,7 @@ func (l *TFTPLoad) run(ctx context.Context, server netip.AddrPort, do func(func(
 				left--
 			case c.done:
 				t.Files++
-				if c.got != l.Size {
+				if l.Size > 0 && c.got != l.Size {
 					t.Failed++
 					t.Reason = fmt.Sprintf("%d octets of %d", c.got, l.Size)
 				}
@@ -232,9 +235,9 @@ func (l *TFTPLoad) run(ctx context.Context, server netip.AddrPort, do func(func(
 	return t, nil
 }
 
-// request is the packet that asks for the file.
-func (l *TFTPLoad) request() []byte {
-	b := append([]byte{0, tftpRRQ}, l.File+"\x00octet\x00"...)
+// request is the packet that asks for a file.
+func (l *TFTPLoad) request(file string) []byte {
+	b := append([]byte{0, tftpRRQ}, file+"\x00octet\x00"...)
 	if l.Block != tftpBlock {
 		b = append(b, "blksize\x00"+strconv.Itoa(l.Block)+"\x00"...)
 	}
