@@ -24,7 +24,7 @@ type renderCmd struct {
 	Files string `default:"link" enum:"link,copy,none" help:"With --all: ${enum} the files of files_dir."`
 	URL   string `name:"url" placeholder:"URL" help:"Setting server that links name, where it is not this appliance (http://files.office.example)."`
 
-	FirmwareVersion string `placeholder:"VERSION" help:"Firmware that the phone runs, as its User-Agent would say: before 7 it is given plain text, and one that runs its target is given none."`
+	FirmwareVersion string `placeholder:"VERSION" help:"Firmware that the phone runs, as its User-Agent would say: before 7 it is given plain text, and one that runs its target is given no other. Left out: what the phone was last seen with."`
 
 	Who  string `arg:"" optional:"" name:"mac|model" help:"A phone, by its MAC in any spelling, or a model (snomD785)."`
 	Path string `arg:"" optional:"" help:"What it asks for (/snomD785.htm); left out: every document that it gets."`
@@ -63,6 +63,9 @@ func (c *renderCmd) Run(a *app) error {
 		return err
 	}
 	view.Who, view.Model, view.Path = who, model, c.Path
+	if c.FirmwareVersion == "" && !who.IsZero() {
+		view.Version = c.lastSeen(a, cfg, who)
+	}
 	switch {
 	case c.Explain:
 		return c.explain(a.Stdout, desk, view)
@@ -85,6 +88,20 @@ func (c *renderCmd) Run(a *app) error {
 		}
 	}
 	return nil
+}
+
+// lastSeen gives the firmware that a phone was last seen with, "" where that is
+// not known: nobody has to be able to read the state to see a document.
+func (c *renderCmd) lastSeen(a *app, cfg configuration, who mac.Addr) string {
+	p, err := seen(cfg.Appliance.StateDir, who, a.Log)
+	if err != nil {
+		a.Log.Debug("the register cannot be read", "err", err)
+	}
+	if err != nil || p == nil || p.Version == "" {
+		return ""
+	}
+	fmt.Fprintf(a.Stderr, "dialtone: as for firmware %s, with which it was seen last (--firmware-version VERSION says another)\n", p.Version)
+	return p.Version
 }
 
 // who reads the first argument: a phone with its model, or a model alone.
