@@ -98,20 +98,59 @@ type conn struct {
 	net.Conn
 	stall time.Duration
 	leave func()
+
+	holds bool   // what is written next is the header of a document
+	held  []byte // that header: it goes out with the document
+}
+
+// hold keeps the header that is written next for the document that follows it by
+// ReadFrom, and gives a function that sends the header where none did. net/http
+// would write them in pieces of its buffer's size, and a system call for each
+// costs more than all else that it does for a document.
+func (c *conn) hold() (release func() error) {
+	c.holds = true
+	return func() error {
+		c.holds = false
+		if len(c.held) == 0 {
+			return nil
+		}
+		_, err := c.Write(nil)
+		return err
+	}
 }
 
 // Write writes p within the stall time: net/http writes no more than a few
 // kilobytes at once.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.holds {
+		c.holds, c.held = false, append(c.held[:0], p...)
+		return len(p), nil
+	}
+	if len(c.held) > 0 {
+		return c.writeHeld(p)
+	}
 	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
 }
 
+// writeHeld writes the header that was held, and p, in one.
+func (c *conn) writeHeld(p []byte) (int, error) {
+	header := len(c.held)
+	c.held = append(c.held, p...)
+	all := c.held
+	c.held = c.held[:0]
+	n, err := c.Write(all)
+	return max(0, n-header), err
+}
+
 // ReadFrom sends from a file without copying it through this process, a stride
 // at a time.
 func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
+	if len(c.held) > 0 {
+		return io.Copy(struct{ io.Writer }{c}, r)
+	}
 	to, ok := c.Conn.(io.ReaderFrom)
 	if !ok {
 		return io.Copy(struct{ io.Writer }{c}, r)

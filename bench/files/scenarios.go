@@ -171,7 +171,7 @@ func (b *bench) wrk(ctx context.Context, s *server, l load) (trial, error) {
 	}
 	// wrk counts in whole seconds.
 	seconds := max(1, int(b.sizes.period.Seconds()))
-	args := []string{"-t1", "-c" + strconv.Itoa(l.clients), "-d" + strconv.Itoa(seconds), "-s", script}
+	args := []string{"-t1", "-c" + strconv.Itoa(l.clients), "-d" + strconv.Itoa(seconds), "-s", script, "--timeout", "30s"}
 	if l.once {
 		args = append(args, "-H", "Connection: close")
 	}

@@ -135,7 +135,11 @@ func (s sightings) Seen(v provision.Sighting) {
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {
-	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", cfg.Provisioning.HTTPPort))
+	// Who falls silent is cut by the server's own deadlines; the kernel's would be
+	// four more system calls for each connection.
+	var listen net.ListenConfig
+	listen.KeepAlive = -1
+	l, err := listen.Listen(context.Background(), "tcp4", fmt.Sprintf(":%d", cfg.Provisioning.HTTPPort))
 	if err != nil {
 		return fmt.Errorf("opening HTTP: %w", err)
 	}

@@ -1,0 +1,113 @@
+package httpd
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"dialtone/provision"
+)
+
+// countingListener counts the writes of its connections.
+type countingListener struct {
+	net.Listener
+	writes *atomic.Int64
+}
+
+func (l countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return countingConn{c, l.writes}, err
+}
+
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A document leaves in one piece with its header, however often it is asked for
+// by one connection.
+func TestOneWriteForADocument(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("0123456789abcdef", 2000) // more than any buffer of net/http
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writes atomic.Int64
+	s := &Server{Log: slog.New(slog.DiscardHandler), Desk: desk(func(provision.Request) (*provision.Answer, error) {
+		return document(body), nil
+	})}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, countingListener{inner, &writes}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	// Asked for at once: the answers must not run into each other.
+	if _, err := io.WriteString(c, strings.Repeat(get("/x"), 5)+strings.Replace(get("/x"), "GET", "HEAD", 1)); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(c)
+	for i := range 5 {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || string(got) != body || resp.Header.Get("Accept-Ranges") != "bytes" {
+			t.Fatalf("answer %d: %d octets of %d, %v, %v", i, len(got), len(body), resp.Header, err)
+		}
+	}
+	resp, err := http.ReadResponse(in, &http.Request{Method: http.MethodHead})
+	if err != nil || resp.ContentLength != int64(len(body)) {
+		t.Fatalf("HEAD: %+v, %v", resp, err)
+	}
+	if n := writes.Load(); n != 6 {
+		t.Errorf("%d writes for 5 documents and a header", n)
+	}
+}
+
+// A document that ends before its size is not made to look whole.
+func TestShortDocument(t *testing.T) {
+	t.Parallel()
+	addr, _ := serve(t, &Server{Desk: desk(func(provision.Request) (*provision.Answer, error) {
+		a := document("short")
+		a.Size = 100
+		return a, nil
+	})})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(c, get("/x"))
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF || string(got) != "short" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
