@@ -24,6 +24,7 @@ type Phone struct {
 	Firmware  string // target: its own, its profile's, or its model's; "" for none
 	Profile   string
 	Extension string // the user of its first identity that has one
+	Secrets   string // who may read its own file: lease, certificate, anyone; "" for what provisioning says
 	Redirect  string // URL of another setting server, "" for a phone of ours
 }
 
@@ -48,7 +49,7 @@ type phoneBlock struct {
 }
 
 var (
-	phoneWords   = []string{"name", "model", "profile", "address", "firmware", "redirect"}
+	phoneWords   = []string{"name", "model", "profile", "address", "firmware", "redirect", "secrets"}
 	phoneSchema  = withAccessories(layerSchema(phoneWords...))
 	phonesSchema = withAccessories(layerSchema(append([]string{"for_each", "mac"}, phoneWords...)...))
 )
@@ -184,6 +185,7 @@ func (l *loader) addPhone(p *phone, ctx *hcl.EvalContext) {
 	l.checkAccessories(p.accessories, about{model: p.Model, phone: p, shared: true})
 	l.address(p, ctx)
 	l.redirect(p)
+	l.secrets(p, ctx)
 	name := strings.ToLower(p.Name)
 	if owner, ok := l.names[name]; ok {
 		l.fail(p.at("name"), "Duplicate phone name", "%s cannot be called %q, as is %s: a name is a host name too.", p.MAC, p.Name, owner)
@@ -306,4 +308,16 @@ func (l *loader) extension(p *phone) cty.Value {
 	}
 	p.Extension = v.text
 	return cty.StringVal(v.text)
+}
+
+// secrets reads who may have the phone's own file.
+func (l *loader) secrets(p *phone, ctx *hcl.EvalContext) {
+	p.Secrets = l.header(p, ctx, "secrets")
+	if p.Secrets != "" && !slices.Contains([]string{"lease", "certificate", "anyone"}, p.Secrets) {
+		l.fail(p.at("secrets"), "Invalid secrets", "secrets is lease, certificate or anyone, not %q. This is %s.", p.Secrets, p.where)
+	}
+	if p.Secrets == "certificate" && (l.cfg.HTTPS == nil || l.cfg.HTTPS.ClientCA == "") {
+		l.warn(about{model: p.Model, phone: p}, config.MissingClientCA, p.at("secrets"), "Missing client_ca", "%s gets its own file only by its certificate, and none can be checked: "+
+			"name the certificates of the phones' maker as client_ca in the https block.", capital(p.where))
+	}
 }

@@ -61,6 +61,8 @@ func (a *Answer) Seal(seal func(secret string) string) []byte { return a.documen
 type Refusal struct {
 	Status int // 403, 404 or 503, as in HTTP
 	Reason string
+
+	miss bool // somebody asked for what is another's
 }
 
 func (r *Refusal) Error() string { return r.Reason }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -21,21 +20,6 @@ import (
 
 	"dialtone/internal/mac"
 	"dialtone/profiles"
-)
-
-// Witness says who holds an address. Only leases that run count.
-type Witness interface {
-	// Client gives the phone that holds a, and its vendor class (option 60). One
-	// phone may hold several, while it moves from one VLAN to another.
-	Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool)
-}
-
-// Who may read a phone's own document: the values of Config.Secrets. Anything
-// else is held as SecretsLease.
-const (
-	SecretsLease       = "lease"       // the address that the witness ties to its MAC
-	SecretsCertificate = "certificate" // a TLS client certificate with its MAC
-	SecretsAnyone      = "anyone"
 )
 
 // protocolTFTP is the Request.Protocol of TFTP.
@@ -48,12 +32,15 @@ type Config struct {
 	FilesDir func() string // may be missing, and may appear later
 	Secrets  func() string
 	Witness  Witness // nil: nobody is known
+	// Neighbours are asked where Witness knows nobody; nil: nothing is known of them.
+	Neighbours Neighbours
 	// Devices gives the MACs that a certificate holds, once it is found to be signed by
 	// somebody who knows; nil where certificates are of no use.
 	Devices  func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	Register Register // nil: nobody keeps what phones got
 	Log      *slog.Logger
 	Now      func() time.Time
+	Wait     func(time.Duration) // nil: time.Sleep
 }
 
 // documents is what the desk needs of a profiles.Set.
@@ -67,16 +54,19 @@ type documents interface {
 
 // Desk answers requests. It is safe for concurrent use.
 type Desk struct {
-	set      func() documents
-	files    files
-	secrets  func() string
-	witness  Witness
-	devices  func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
-	register Register
-	log      *slog.Logger
-	now      func() time.Time
-	served   Throttle
-	refusals Throttle
+	set        func() documents
+	files      files
+	secrets    func() string
+	witness    Witness
+	neighbours Neighbours
+	wait       func(time.Duration)
+	misses     misses
+	devices    func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
+	register   Register
+	log        *slog.Logger
+	now        func() time.Time
+	served     Throttle
+	refusals   Throttle
 }
 
 // New makes the desk.
@@ -88,10 +78,17 @@ func newDesk(c Config, set func() documents) *Desk {
 	if c.Witness == nil {
 		c.Witness = nobody{}
 	}
+	if c.Neighbours == nil {
+		c.Neighbours = nobody{}
+	}
+	if c.Wait == nil {
+		c.Wait = time.Sleep
+	}
 	return &Desk{
-		set:     set,
-		files:   files{dir: c.FilesDir},
-		secrets: c.Secrets,
+		set:        set,
+		files:      files{dir: c.FilesDir},
+		secrets:    c.Secrets,
+		neighbours: c.Neighbours, wait: c.Wait,
 		witness: c.Witness, devices: c.Devices, register: c.Register,
 		log: c.Log,
 		now: c.Now,
@@ -101,16 +98,15 @@ func newDesk(c Config, set func() documents) *Desk {
 	}
 }
 
-type nobody struct{}
-
-func (nobody) Client(netip.Addr) (mac.Addr, string, bool) { return mac.Addr{}, "", false }
-
 // Open answers one request. The error is always a *Refusal. Each request is an
 // event in the log, as far as the log is not flooded with them.
 func (d *Desk) Open(r Request) (*Answer, error) {
 	r.Source = r.Source.Unmap().WithZone("")
 	r.Local = r.Local.Unmap().WithZone("")
 	a, e, err := d.open(r)
+	if err == errShutOut {
+		return nil, err
+	}
 	d.record(r, e, a, err)
 	d.tell(r, e, a, err)
 	if err != nil {
@@ -124,6 +120,7 @@ type event struct {
 	path    string
 	asked   profiles.Path // zero until it is understood
 	mac     mac.Addr      // the witness's word; zero when it has none
+	by      string        // the witness
 	claimed mac.Addr      // what the request itself says
 	model   string
 	version string
@@ -131,8 +128,8 @@ type event struct {
 
 func (d *Desk) open(r Request) (*Answer, event, error) {
 	var e event
-	var vendorClass string
-	e.mac, vendorClass, _ = d.witness.Client(r.Source)
+	id := d.identify(r)
+	e.mac, e.by = id.mac, id.by
 	e.path = r.Path
 	if r.Protocol == protocolTFTP {
 		// Links are the same over every protocol, and who decodes a tftp URL is
@@ -158,7 +155,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 		// Good enough for what is no secret; the guard does not look at it.
 		q.MAC = hint
 	}
-	q.Model = firstOf(p.Model, profiles.ModelOf(vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
+	q.Model = firstOf(p.Model, profiles.ModelOf(id.vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
 	e.model = q.Model
 	if !strings.EqualFold(said, q.Model) {
 		q.Version, q.Parts = "", profiles.Parts{} // of some other phone
@@ -167,7 +164,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 
 	// Who may not read a phone's document does not learn whether there is one.
 	if p.IsOwn() {
-		if err := d.guard(p.MAC, r); err != nil {
+		if err := d.admit(set, p.MAC, r, id, &e); err != nil {
 			return nil, e, err
 		}
 	}
@@ -176,7 +173,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 		return nil, e, err
 	}
 	if own != (mac.Addr{}) && !p.IsOwn() {
-		if err := d.guard(own, r); err != nil {
+		if err := d.admit(set, own, r, id, &e); err != nil {
 			a.Content.Close()
 			return nil, e, err
 		}
@@ -323,40 +320,6 @@ func revision(body []byte) string {
 	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
-// guard decides whether r may have what is kept for own.
-func (d *Desk) guard(own mac.Addr, r Request) error {
-	switch d.secrets() {
-	case SecretsAnyone:
-		return nil
-	case SecretsCertificate:
-		return d.guardByCertificate(own, r)
-	}
-	if m, _, ok := d.witness.Client(r.Source); ok && m == own {
-		return nil
-	}
-	return refuse(http.StatusForbidden,
-		"what belongs to %s goes only to the address that it leased here, and %s is not it: let the phone use DHCP, then restart it", own, r.Source)
-}
-
-// guardByCertificate decides by the client certificate alone.
-func (d *Desk) guardByCertificate(own mac.Addr, r Request) error {
-	if len(r.Certificates) == 0 {
-		return refuse(http.StatusForbidden,
-			"what belongs to %s goes only over HTTPS to who shows its certificate, and none was shown: let the phone use https", own)
-	}
-	if d.devices == nil {
-		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and none can be checked here", own)
-	}
-	found, err := d.devices(r.Certificates, d.now())
-	switch {
-	case err != nil:
-		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown does not hold: %v", own, err)
-	case !slices.Contains(found, own):
-		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown is another's", own)
-	}
-	return nil
-}
-
 // configuredModel is the model that the configuration gives a phone.
 func configuredModel(set documents, m mac.Addr) string {
 	if m.IsZero() {
@@ -388,13 +351,13 @@ func (d *Desk) record(r Request, e event, a *Answer, err error) {
 	if !ok {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("path", oneLine(e.path, maxLogged)),
 		slog.String("ip", r.Source.String()),
 		slog.String("protocol", r.Protocol))
 	if !e.mac.IsZero() {
-		attrs = append(attrs, slog.String("mac", e.mac.String()))
+		attrs = append(attrs, slog.String("mac", e.mac.String()), slog.String("witness", e.by))
 	}
 	if e.model != "" {
 		attrs = append(attrs, slog.String("model", e.model))

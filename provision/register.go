@@ -20,6 +20,8 @@ type Sighting struct {
 	Time       time.Time
 	MAC        mac.Addr // who asked: the witness's word, else what the request says; zero where nobody can tell
 	Proven     bool     // by the witness
+	Witness    string   // ByLease and so on, "" where none is
+	Miss       bool     // what is another's was asked for, and refused
 	Configured bool     // the configuration names the phone
 	Model      string   // of who asked, "" if unknown
 	Version    string   // of its firmware, "" if unknown
@@ -38,14 +40,14 @@ func (d *Desk) tell(r Request, e event, a *Answer, err error) {
 		return
 	}
 	s := Sighting{
-		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Model: e.model, Version: e.version,
+		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Witness: e.by, Model: e.model, Version: e.version,
 		Source: r.Source, Local: r.Local, Protocol: r.Protocol, Path: e.asked, Status: http.StatusOK,
 	}
 	if s.MAC.IsZero() {
 		s.MAC = e.claimed
 	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		s.Status, s.Reason = refusal.Status, refusal.Reason
+		s.Status, s.Reason, s.Miss = refusal.Status, refusal.Reason, refusal.miss
 	} else {
 		s.Answer = a
 	}

@@ -20,7 +20,7 @@ var arrows = map[string][]string{
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/firmware", "internal/lab",
 		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonefile", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
-		"internal/pki",
+		"internal/neighbour", "internal/pki",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
 	"dhcpd/lease":        {"internal/mac", "internal/state"},
@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/leasefile": {"internal/isc", "internal/mac"},
 	"internal/mac":       nil,
 	"internal/migrate":   {"internal/isc", "internal/mac", "internal/option", "internal/phonefile"},
+	"internal/neighbour": {"internal/mac"},
 	"internal/netnstest": {"internal/lab", "internal/mac"},
 	"internal/option":    nil,
 	"internal/password":  {"internal/state"},

@@ -45,6 +45,10 @@ type listedPhone struct {
 	Reason    string     `json:"reason,omitempty"`
 	Refused   uint64     `json:"refused,omitempty"`
 	Misses    uint64     `json:"misses,omitempty"`
+	// LastMiss, Witness and Weaker are as in register.Phone.
+	LastMiss *register.Stranger `json:"last_miss,omitempty"`
+	Witness  string             `json:"witness,omitempty"`
+	Weaker   time.Time          `json:"weaker,omitzero"`
 	// Documents are the last requests, by kind.
 	Documents map[string]register.Document `json:"documents,omitempty"`
 }
@@ -73,6 +77,12 @@ func (c *phonesCmd) Run(a *app) error {
 		}
 		if p.Reason != "" {
 			state += ": " + cell(p.Reason)
+		}
+		if p.LastMiss != nil {
+			state += fmt.Sprintf("; asked by others %d×, last from %s at %s", p.Misses, p.LastMiss.Address, ago(p.LastMiss.Time))
+		}
+		if !p.Weaker.IsZero() {
+			state += "; reset, or its address taken, at " + ago(p.Weaker)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.MAC, cell(p.Name), cell(p.Model), cell(p.Version), address, ago(p.LastSeen), state)
 	}
@@ -109,6 +119,7 @@ func (l *listedPhone) add(k register.Phone) {
 	l.Model = cmp.Or(l.Model, k.Model)
 	l.Version, l.Address, l.FirstSeen, l.LastSeen = k.Version, k.Address, k.FirstSeen, k.LastSeen
 	l.Refused, l.Misses, l.Documents = k.Refused, k.Misses, k.Documents
+	l.LastMiss, l.Witness, l.Weaker = k.LastMiss, k.Witness, k.Weaker
 }
 
 // stateOf says how a configured phone is that was seen.

@@ -49,10 +49,6 @@ func (c *serveCmd) Run(a *app) error {
 // but does not serve, so that nobody waits for them.
 func notServed(cfg configuration) []string {
 	var s []string
-	if cfg.Provisioning.Secrets == "lease" && len(cfg.Networks) == 0 {
-		s = append(s, "no network is leased here, and other ways to know who asks are not served yet: every phone's own file is refused until then; "+
-			"lease a network, or set provisioning.secrets to anyone if you trust everybody on the wire")
-	}
 	if cfg.DNS != nil {
 		s = append(s, "the dns block is checked, but DNS is not served yet: phones are given the network's dns_servers, else its routers")
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"dialtone/internal/config"
 	"dialtone/internal/daemon"
 	"dialtone/internal/mac"
+	"dialtone/internal/neighbour"
 	"dialtone/internal/pki"
 	"dialtone/internal/register"
 	"dialtone/internal/state"
@@ -74,7 +76,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		return a.seen.Run(ctx)
 	}})
 	a.desk = newDesk(a.current.Load, provision.Config{
-		Witness: a.leases, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal}, Log: log,
+		Witness: a.leases, Neighbours: neighbours{a.current.Load, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal}, Log: log,
 	})
 	if len(cfg.Networks) > 0 {
 		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log)
@@ -112,6 +114,32 @@ func (a *appliance) openLeases(dir string) (*lease.Store, error) {
 	return lease.Open(db, lease.SystemTime)
 }
 
+// neighbours asks the wire who has an address that is not ours to lease: another
+// server's, or one that was set at the phone by hand.
+type neighbours struct {
+	current func() *configuration
+	log     *slog.Logger
+}
+
+// Neighbour gives nobody for what a range, a phone or a host block says is leased
+// here: what the lease table does not know of it, nobody does.
+func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
+	cfg := n.current()
+	if network, ok := cfg.NetworkOf(addr); ok {
+		if slices.ContainsFunc(network.Ranges, func(r config.Range) bool { return r.Contains(addr) }) ||
+			slices.ContainsFunc(network.Hosts, func(h config.Host) bool { return h.Address == addr }) ||
+			slices.ContainsFunc(network.Ports, func(p config.Port) bool { return p.Address == addr }) ||
+			slices.ContainsFunc(cfg.Set.Phones(), func(p profiles.Phone) bool { return p.Address == addr }) {
+			return mac.Addr{}, false
+		}
+	}
+	m, ok, err := neighbour.Lookup(addr, local)
+	if err != nil {
+		n.log.Debug("asking the wire", "ip", addr.String(), "err", err)
+	}
+	return m, ok
+}
+
 // sightings tells the register what the desk saw. Secrets stay here.
 type sightings struct {
 	register *register.Register
@@ -121,6 +149,7 @@ type sightings struct {
 func (s sightings) Seen(v provision.Sighting) {
 	out := register.Sighting{
 		Time: v.Time, MAC: v.MAC, Proven: v.Proven, Configured: v.Configured, Owner: v.Path.MAC,
+		Witness: v.Witness, Strong: v.Witness == provision.ByCertificate || v.Witness == provision.ByCredentials, Miss: v.Miss,
 		Model: v.Model, Version: v.Version, Address: v.Source, Local: v.Local, Protocol: v.Protocol,
 		Status: v.Status, Reason: v.Reason, Start: v.Path.Kind == profiles.ModelContainer || v.Path.Kind == profiles.MACContainer,
 	}

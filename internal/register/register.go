@@ -28,10 +28,16 @@ type Phone struct {
 	Version string     `json:"version,omitempty"` // of its firmware, by its User-Agent
 	Address netip.Addr `json:"address,omitzero"`
 	Local   netip.Addr `json:"local,omitzero"` // by which it reached the appliance
-	// Proven says that the lease table tied the address to the MAC; otherwise the
-	// request alone named it.
-	Proven     bool      `json:"proven"`
-	Configured bool      `json:"configured"` // when it was last seen
+	// Proven says that a witness tied the request to the MAC; otherwise the request
+	// alone named it. Witness is the one by which it last got its own file.
+	Proven  bool   `json:"proven"`
+	Witness string `json:"witness,omitempty"`
+	// Weaker is when it last got its own file by less than before: with no
+	// certificate or credentials where it had some. It was reset, or somebody has its
+	// address.
+	Weaker     time.Time `json:"weaker,omitzero"`
+	Strong     bool      `json:"strong,omitempty"` // Witness is more than an address
+	Configured bool      `json:"configured"`       // when it was last seen
 	FirstSeen  time.Time `json:"first_seen"`
 	LastSeen   time.Time `json:"last_seen"`
 	Starts     uint64    `json:"starts"` // how often it asked for the first file of a start
@@ -74,7 +80,10 @@ type Stranger struct {
 type Sighting struct {
 	Time           time.Time
 	MAC            mac.Addr // of who asked; zero where nobody can tell
-	Proven         bool     // by the lease table
+	Proven         bool     // by a witness
+	Witness        string   // which, "" for none
+	Strong         bool     // the witness is more than an address
+	Miss           bool     // it was refused what is Owner's
 	Configured     bool
 	Owner          mac.Addr // whose document was asked for; zero for anybody's
 	Model, Version string   // "" if unknown
@@ -140,7 +149,7 @@ const (
 func (r *Register) Seen(s Sighting) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.Status == http.StatusForbidden && !s.Owner.IsZero() && s.Owner != s.MAC {
+	if s.Miss && !s.Owner.IsZero() && s.Owner != s.MAC {
 		if e := r.phones[s.Owner]; e != nil {
 			e.Misses++
 			e.LastMiss = &Stranger{s.Address, s.Time}
@@ -257,6 +266,14 @@ func (r *Register) note(e *entry, s Sighting) {
 		e.change = major
 	}
 	d.Path, d.Asked, d.Status, d.Reason, d.Protocol = s.Path, s.Time, s.Status, s.Reason, s.Protocol
+	if ok && s.Owner == s.MAC && s.Proven && s.Witness != e.Witness {
+		if e.Strong && !s.Strong && s.Time.Sub(e.Weaker).Abs() > time.Hour {
+			e.Weaker = s.Time
+			r.log.Warn("phone got its own file by less than before: it was reset, or somebody has its address",
+				"mac", s.MAC.String(), "ip", s.Address.String(), "witness", s.Witness, "before", e.Witness)
+		}
+		e.Witness, e.Strong, e.change = s.Witness, s.Strong, major
+	}
 	if ok && s.Revision != d.Revision {
 		e.change = major
 		r.use(s.Revision, s.Content)

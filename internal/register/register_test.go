@@ -198,7 +198,7 @@ func TestClaimsChangeNoProvenPhone(t *testing.T) {
 		t.Errorf("a claim made of it %+v", p)
 	}
 
-	miss := Sighting{Time: noon, MAC: mac.Addr{2}, Owner: anna, Address: spoofed.Address, Kind: "own", Status: 403}
+	miss := Sighting{Time: noon, MAC: mac.Addr{2}, Owner: anna, Address: spoofed.Address, Kind: "own", Status: 403, Miss: true}
 	r.Seen(miss)
 	if p, _, _, _ := r.Phone(anna); p.Misses != 1 || p.LastMiss.Address != spoofed.Address || p.Refused != 0 {
 		t.Errorf("a stranger's request made of it %+v", p)
@@ -299,5 +299,31 @@ func BenchmarkSeen(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		r.Seen(all[i%len(all)])
+	}
+}
+
+// A phone that had its file by more than its address, and then by that alone.
+func TestWeaker(t *testing.T) {
+	t.Parallel()
+	r := open(t, openDB(t, t.TempDir()))
+	s := got(anna, noon, "one")
+	for i, step := range []struct {
+		witness string
+		strong  bool
+		status  int
+		weaker  time.Time
+	}{
+		{"lease", false, 200, time.Time{}},
+		{"certificate", true, 200, time.Time{}},
+		{"lease", false, 403, time.Time{}}, // it did not get it
+		{"lease", false, 200, noon.Add(3 * time.Hour)},
+		{"lease", false, 200, noon.Add(3 * time.Hour)},
+		{"certificate", true, 200, noon.Add(3 * time.Hour)},
+	} {
+		s.Time, s.Witness, s.Strong, s.Status = noon.Add(time.Duration(i)*time.Hour), step.witness, step.strong, step.status
+		r.Seen(s)
+		if p := r.Phones()[0]; !p.Weaker.Equal(step.weaker) {
+			t.Errorf("step %d: weaker %v, want %v", i, p.Weaker, step.weaker)
+		}
 	}
 }
