@@ -19,6 +19,7 @@ type listener struct {
 	places    chan struct{}
 	closed    chan struct{}
 	closeOnce func()
+	buffers   sync.Pool // of *[]byte, for a document with its header
 
 	mu      sync.Mutex
 	sources map[netip.Addr]int
@@ -34,6 +35,7 @@ func newListener(l net.Listener, connections, perSource int, stall time.Duration
 		closed:    closed,
 		closeOnce: sync.OnceFunc(func() { close(closed) }),
 		sources:   make(map[netip.Addr]int),
+		buffers:   sync.Pool{New: func() any { return new([]byte) }},
 	}
 }
 
@@ -58,7 +60,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		return &conn{Conn: c, stall: l.stall, leave: sync.OnceFunc(func() { l.leave(source) })}, nil
+		return &conn{Conn: c, stall: l.stall, buffers: &l.buffers, leave: sync.OnceFunc(func() { l.leave(source) })}, nil
 	}
 }
 
@@ -99,8 +101,9 @@ type conn struct {
 	stall time.Duration
 	leave func()
 
-	holds bool   // what is written next is the header of a document
-	held  []byte // that header: it goes out with the document
+	holds   bool   // what is written next is the header of a document
+	held    []byte // that header: it goes out with the document
+	buffers *sync.Pool
 }
 
 // hold keeps the header that is written next for the document that follows it by
@@ -123,7 +126,7 @@ func (c *conn) hold() (release func() error) {
 // kilobytes at once.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.holds {
-		c.holds, c.held = false, append(c.held[:0], p...)
+		c.holds, c.held = false, append((*c.buffers.Get().(*[]byte))[:0], p...)
 		return len(p), nil
 	}
 	if len(c.held) > 0 {
@@ -138,10 +141,10 @@ func (c *conn) Write(p []byte) (int, error) {
 // writeHeld writes the header that was held, and p, in one.
 func (c *conn) writeHeld(p []byte) (int, error) {
 	header := len(c.held)
-	c.held = append(c.held, p...)
-	all := c.held
-	c.held = c.held[:0]
+	all := append(c.held, p...)
+	c.held = nil
 	n, err := c.Write(all)
+	c.buffers.Put(&all)
 	return max(0, n-header), err
 }
 

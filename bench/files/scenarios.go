@@ -244,6 +244,9 @@ func (b *bench) tftp(ctx context.Context, s *server, l load) (trial, error) {
 	return trial{rate: t.Rate(), amount: rig.Megabytes(t.Octets), note: note}, nil
 }
 
+// patience is after what time a server is asked for no more missing files.
+const patience = 20 * time.Second
+
 // misuse asks for what is not there, and for too much.
 func (b *bench) misuse(ctx context.Context) error {
 	for _, s := range b.servers {
@@ -255,7 +258,7 @@ func (b *bench) misuse(ctx context.Context) error {
 			return err
 		}
 		start, asked := time.Now(), 0
-		for asked < b.sizes.missing {
+		for asked < b.sizes.missing && time.Since(start) < patience {
 			t, err := s.site.TFTP(ctx, rig.TFTPLoad{
 				File: "firmware/missing.bin", Local: slices.Repeat([]netip.Addr{s.site.ClientAddr}, min(64, b.sizes.missing-asked)),
 				Limit: 20 * time.Second,
@@ -268,7 +271,11 @@ func (b *bench) misuse(ctx context.Context) error {
 			}
 			asked += t.Refused
 		}
-		b.record("missing", s, float64(asked)/time.Since(start).Seconds(), "")
+		note := ""
+		if asked < b.sizes.missing {
+			note = "stopped at " + rig.Digits(float64(asked), 0)
+		}
+		b.record("missing", s, float64(asked)/time.Since(start).Seconds(), note)
 		after, err := s.settled(ctx)
 		if err != nil {
 			return err
