@@ -148,12 +148,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.ContentType)
 	h.Set("ETag", a.ETag)
 	h.Set("Cache-Control", "no-cache") // to be kept, and asked about each time
-	if _, ok := a.Content.(*os.File); !ok {
+	switch _, file := a.Content.(*os.File); {
+	case !file:
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok && a.Size > 0 && a.Size <= maxWhole && isPlain(r) {
 			serveWhole(w, c, a)
 			return
 		}
 		w = buffered{w}
+	case a.Pace != nil || a.Sent != nil:
+		image := &imageResponse{ResponseWriter: w, ctx: r.Context(), pace: a.Pace, now: s.Now}
+		http.ServeContent(image, r, "", a.ModTime, a.Content)
+		if a.Sent != nil && r.Method == http.MethodGet && image.reached(a.Size) {
+			a.Sent()
+		}
+		return
 	}
 	http.ServeContent(w, r, "", a.ModTime, a.Content)
 }

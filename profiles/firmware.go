@@ -36,8 +36,8 @@ func (s *Set) wanted(p *phone, model string) target {
 }
 
 // targets gives what each layer says of the firmware, and the layer, the strongest
-// first: the phone, its profile and those that this extends, the model, the default
-// profile.
+// first: the phone, its profile and those that this extends, a rollout of the model, the
+// model, the default profile.
 func (s *Set) targets(p *phone, model string) iter.Seq2[string, target] {
 	return func(yield func(string, target) bool) {
 		if p != nil {
@@ -49,6 +49,9 @@ func (s *Set) targets(p *phone, model string) iter.Seq2[string, target] {
 					return
 				}
 			}
+		}
+		if r := s.rolloutOf[strings.ToLower(model)]; r != nil && !yield(r.layer(), r.target) {
+			return
 		}
 		if b := s.models[strings.ToLower(model)]; b != nil && !yield(b.body.name, b.firmware) {
 			return
@@ -99,16 +102,36 @@ type firmwareLine struct {
 func (s *Set) firmwareLines(p *phone, m Model, r Request) []firmwareLine {
 	a := firmwareAnswer{
 		model: m, running: Running{r.Version, r.Parts}, accessories: s.accessoriesOf(p, m.Name),
-		server: s.imageServer(r.Server, r.Version), hasFile: r.HasFile,
+		server: s.imageServer(r.Server, r.Version), request: r,
 	}
-	target := s.wanted(p, m.Name).text
-	step := m.NextStep(a.running, target)
+	step := s.nextStep(p, m, r)
+	if r.Hold != "" && step.Kind != Stay {
+		a.remark("%s", r.Hold)
+		return a.lines
+	}
 	if m.DECT {
-		a.base(step, target)
+		a.base(step, s.wanted(p, m.Name).text)
 		return a.lines
 	}
 	a.desk(step)
 	return a.lines
+}
+
+// nextStep is what a phone would do next with the files that are there.
+func (s *Set) nextStep(p *phone, m Model, r Request) Step {
+	step := m.NextStep(Running{r.Version, r.Parts}, s.wanted(p, m.Name).text)
+	if step.Kind == Chained && !r.has(step.Image) {
+		// The phone's own loader may manage.
+		step.helper = step.Image
+		step.Kind, step.Image, step.Pulled = Direct, step.Pulled, ""
+	}
+	return step
+}
+
+// has reports whether phones can have an image: a path under files_dir/firmware,
+// or a URL.
+func (r Request) has(image string) bool {
+	return image == "" || strings.Contains(image, "://") || r.HasFile == nil || r.HasFile("firmware/"+image)
 }
 
 // firmwareAnswer is the answer under construction.
@@ -117,7 +140,7 @@ type firmwareAnswer struct {
 	running     Running
 	accessories accessories
 	server      Server
-	hasFile     func(string) bool
+	request     Request
 	lines       []firmwareLine
 }
 
@@ -127,7 +150,7 @@ func (a *firmwareAnswer) remark(format string, args ...any) {
 
 // has reports whether phones can have an image, and remarks where not.
 func (a *firmwareAnswer) has(image string) bool {
-	if image == "" || strings.Contains(image, "://") || a.hasFile == nil || a.hasFile("firmware/"+image) {
+	if a.request.has(image) {
 		return true
 	}
 	a.remark("firmware/%s is not among the files", image)
@@ -148,10 +171,7 @@ var inQuery = strings.NewReplacer("%", "%25", "?", "%3F", "=", "%3D", "&", "%26"
 
 // desk answers a desk phone.
 func (a *firmwareAnswer) desk(step Step) {
-	if step.Kind == Chained && !a.has(step.Image) {
-		// The phone's own loader may manage.
-		step.Kind, step.Image, step.Pulled = Direct, step.Pulled, ""
-	}
+	a.has(step.helper)
 	switch {
 	case step.Kind == Stay:
 		a.remark("%s", step.Reason)

@@ -22,6 +22,9 @@ type Request struct {
 	Version string // of the firmware that asks, from its User-Agent; "" if unknown
 	Parts   Parts  // of the same, before V7
 	Reveal  bool   // write secrets out instead of masking them
+	// Hold is the reason why a phone that would load firmware is to wait, "" where
+	// it may. The answer for firmware is empty then, with the reason as a remark.
+	Hold string
 	// HasFile reports whether files_dir has a file, named with slashes. Nil
 	// means that every file is there.
 	HasFile func(name string) bool

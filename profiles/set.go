@@ -37,6 +37,8 @@ type Set struct {
 	settings  settings
 	models    map[string]*modelBlock // by lower-case name
 	ranges    []macRange             // the macs of model blocks
+	rollouts  []*rollout
+	rolloutOf map[string]*rollout // by lower-case name of a model
 	profiles  map[string]*profile
 	general   []*profile // the default profile after those that it extends
 	phones    []*phone
@@ -125,6 +127,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			cfg:       cfg,
 			passwords: passwords,
 			models:    map[string]*modelBlock{},
+			rolloutOf: map[string]*rollout{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
 			pathFiles: map[pathKey]*pathFile{},
@@ -153,10 +156,12 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			l.model(b)
 		}
 	}
+	l.rollouts()
 	l.chains()
 	l.documents(cfg.Blocks)
 	l.server = l.set.Server("", l.exampleAddress())
 	l.phonesOf(cfg.Blocks)
+	l.rolloutPhones()
 	l.phoneObjects()
 	l.evaluateAll()
 	l.verify()

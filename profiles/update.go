@@ -50,7 +50,8 @@ type Step struct {
 	Pulled string
 	// After is what the phone runs once the step is done. Its Version is "" where
 	// the name of a target's image does not tell.
-	After Running
+	After  Running
+	helper string // that is not there, and is done without
 	// Reason is a sentence's worth for a person: why this image, or why none.
 	Reason string
 }

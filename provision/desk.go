@@ -38,6 +38,7 @@ type Config struct {
 	// somebody who knows; nil where certificates are of no use.
 	Devices  func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	Register Register // nil: nobody keeps what phones got
+	Rollouts Rollouts // nil: nobody waits for firmware
 	Log      *slog.Logger
 	Now      func() time.Time
 	Wait     func(time.Duration) // nil: time.Sleep
@@ -63,6 +64,7 @@ type Desk struct {
 	misses     misses
 	devices    func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	register   Register
+	rollouts   Rollouts
 	log        *slog.Logger
 	now        func() time.Time
 	served     Throttle
@@ -89,7 +91,7 @@ func newDesk(c Config, set func() documents) *Desk {
 		files:      files{dir: c.FilesDir},
 		secrets:    c.Secrets,
 		neighbours: c.Neighbours, wait: c.Wait,
-		witness: c.Witness, devices: c.Devices, register: c.Register,
+		witness: c.Witness, devices: c.Devices, register: c.Register, rollouts: c.Rollouts,
 		log: c.Log,
 		now: c.Now,
 		// A phone that boots asks some ten times; after a power cut they all do.
@@ -168,10 +170,12 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 			return nil, e, err
 		}
 	}
+	d.askRollouts(set, &q, !e.mac.IsZero(), false)
 	a, own, err := d.answer(set, q, r.Local)
 	if err != nil {
 		return nil, e, err
 	}
+	d.imageTerms(a, q, r.RawQuery)
 	if own != (mac.Addr{}) && !p.IsOwn() {
 		if err := d.admit(set, own, r, id, &e); err != nil {
 			a.Content.Close()
@@ -200,6 +204,7 @@ func (d *Desk) Render(v Preview) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.askRollouts(set, &q, false, true)
 	a, _, err := d.answer(set, q, v.Local.Unmap())
 	return a, err
 }

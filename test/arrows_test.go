@@ -19,7 +19,7 @@ var arrows = map[string][]string{
 	"bench/internal/rig": {"internal/mac"},
 	"cmd/dialtone": {
 		"dhcpd", "dhcpd/lease", "dhcpd/probe", "etc", "httpd", "internal/config", "internal/daemon", "internal/firmware", "internal/lab",
-		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonefile", "internal/phonesim", "internal/register", "internal/state", "profiles", "provision", "tftpd",
+		"internal/leasefile", "internal/mac", "internal/migrate", "internal/password", "internal/phonefile", "internal/phonesim", "internal/register", "internal/rollout", "internal/state", "profiles", "provision", "tftpd",
 		"internal/neighbour", "internal/pki",
 	},
 	"dhcpd":              {"dhcpd/lease", "dhcpd/probe", "internal/mac", "internal/option"},
@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"internal/password":  {"internal/state"},
 	"internal/phonefile": {"internal/mac"},
 	"internal/register":  {"internal/mac", "internal/state"},
+	"internal/rollout":   {"internal/mac", "internal/state"},
 	"internal/phonesim":  {"internal/lab", "internal/mac", "internal/phonefile"},
 	"internal/pki":       {"internal/mac", "internal/state"},
 	"internal/state":     nil,
@@ -56,7 +57,7 @@ var keptTo = map[string][]string{
 	"github.com/zclconf/go-cty":    {"internal/config", "profiles"},
 	"github.com/alecthomas/kong":   {"cmd/dialtone"},
 	"github.com/insomniacslk/dhcp": {"dhcpd", "internal/option", "internal/phonesim"},
-	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease", "internal/register", "internal/state"},
+	"go.etcd.io/bbolt":             {"cmd/dialtone", "dhcpd/lease", "internal/register", "internal/rollout", "internal/state"},
 	"github.com/coreos/go-systemd": {"internal/daemon"},
 }
 

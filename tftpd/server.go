@@ -237,6 +237,9 @@ func (s *Server) answer(ctx context.Context, ses *session) (refusal *fault) {
 	defer conn.Close()
 	sent, err := s.transfer(ctx, ses, conn, a)
 	if err == nil {
+		if a.Sent != nil {
+			a.Sent()
+		}
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -259,6 +262,9 @@ func (s *Server) transfer(ctx context.Context, ses *session, conn *net.UDPConn, 
 	defer stop()
 
 	body, size := io.Reader(a.Content), a.Size
+	if a.Pace != nil {
+		body = a.Pace.Reader(ctx, body, s.Now)
+	}
 	if ses.request.netascii {
 		body, size = &netascii{r: body}, -1 // known only when it is turned
 	}

@@ -91,6 +91,8 @@ func (a *appliance) controlHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /v1/phones", a.getPhones)
 	mux.HandleFunc("GET /v1/phones/{mac}", a.getPhone)
+	mux.HandleFunc("GET /v1/rollouts", a.getRollouts)
+	mux.HandleFunc("POST /v1/rollouts/{name}/{verb}", a.postRollout)
 	mux.HandleFunc("GET /v1/leases", a.getLeases)
 	mux.HandleFunc("POST /v1/leases", a.postLeases)
 	mux.HandleFunc("DELETE /v1/leases/{address}", a.deleteLease)

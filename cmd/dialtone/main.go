@@ -24,6 +24,7 @@ type commandLine struct {
 	Diff     diffCmd     `cmd:"" help:"Say what would change on a phone, against what it last got."`
 	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not."`
 	Firmware firmwareCmd `cmd:"" help:"Keep the firmware images that phones fetch."`
+	Rollout  rolloutCmd  `cmd:"" help:"Show how far new firmware has come among the phones; pause it, go on."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`
 	CA       caCmd       `cmd:"" name:"ca" help:"Print the certificate of the appliance's own authority, for phones to trust."`
 	Leases   leasesCmd   `cmd:"" help:"List the leases; move them from and to other DHCP servers."`

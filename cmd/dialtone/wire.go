@@ -26,6 +26,7 @@ import (
 	"dialtone/internal/neighbour"
 	"dialtone/internal/pki"
 	"dialtone/internal/register"
+	"dialtone/internal/rollout"
 	"dialtone/internal/state"
 	"dialtone/profiles"
 	"dialtone/provision"
@@ -35,18 +36,19 @@ import (
 // appliance is the service with its parts joined. This file is the one place
 // where they meet.
 type appliance struct {
-	path    string // of the configuration
-	log     *slog.Logger
-	started time.Time
-	current atomic.Pointer[configuration]
-	db      *bbolt.DB
-	dhcp    *dhcpd.Server // nil where no network is leased
-	leases  *lease.View
-	seen    *register.Register
-	tls     pki.Server // in use where there is an https block
-	desk    *provision.Desk
-	tasks   []daemon.Task
-	close   []func() error // what was opened, oldest first
+	path     string // of the configuration
+	log      *slog.Logger
+	started  time.Time
+	current  atomic.Pointer[configuration]
+	db       *bbolt.DB
+	dhcp     *dhcpd.Server // nil where no network is leased
+	leases   *lease.View
+	seen     *register.Register
+	tls      pki.Server // in use where there is an https block
+	rollouts *rollouts
+	desk     *provision.Desk
+	tasks    []daemon.Task
+	close    []func() error // what was opened, oldest first
 
 	reloading  sync.Mutex
 	lastReload atomic.Pointer[string]
@@ -75,8 +77,18 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		ready()
 		return a.seen.Run(ctx)
 	}})
+	keeper, err := rollout.Open(a.db, log, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	a.rollouts = newRollouts(keeper, func() *profiles.Set { return a.current.Load().Set })
+	a.tasks = append(a.tasks, daemon.Task{Name: "rollout", Run: func(ctx context.Context, ready func()) error {
+		ready()
+		return keeper.Run(ctx, a.rollouts.plans)
+	}})
 	a.desk = newDesk(a.current.Load, provision.Config{
-		Witness: a.leases, Neighbours: neighbours{a.current.Load, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal}, Log: log,
+		Witness: a.leases, Neighbours: neighbours{a.current.Load, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
+		Rollouts: a.rollouts, Log: log,
 	})
 	if len(cfg.Networks) > 0 {
 		a.dhcp, err = dhcpd.New(dhcpConfig(cfg), leases, log)

@@ -38,6 +38,7 @@ type Config struct {
 	HTTPS        *HTTPS // nil without the block, as are DNS and Admin
 	DNS          *DNS
 	Admin        *Admin
+	Rollouts     []Rollout
 
 	// Blocks holds the locals, profile, model, phone, phones and document blocks in the
 	// order of the files. Only their type and number of labels were checked.

@@ -22,6 +22,7 @@ var rootSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "dns"},
 	{Type: "admin"},
 	{Type: "locals"},
+	{Type: "rollout", LabelNames: []string{"name"}},
 	{Type: "silence", LabelNames: []string{"rule"}},
 	{Type: "setting", LabelNames: []string{"name"}},
 	{Type: "profile", LabelNames: []string{"name"}},
@@ -81,6 +82,9 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body, now time.Time) {
 	d.provisioning(d.single(byType["provisioning"]))
 	d.dns(d.single(byType["dns"]))
 	d.admin(d.single(byType["admin"]))
+	for _, block := range byType["rollout"] {
+		d.rollout(block)
+	}
 }
 
 func (d *decoder) fail(at hcl.Range, summary, format string, args ...any) {

@@ -21,6 +21,7 @@ func Schemas() map[string]*hcl.BodySchema {
 		"dns":                 dnsSchema,
 		"dns.record":          recordSchema,
 		"admin":               adminSchema,
+		"rollout":             rolloutSchema,
 		"silence":             silenceSchema,
 	}
 }
