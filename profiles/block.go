@@ -58,8 +58,8 @@ type named struct {
 }
 
 var (
-	keySchema = schema(append(attributes("value", "pickup", "label", "short_label", "context", "perm", "default_text", "lp",
-		"long_press", "module", "key"), hcl.AttributeSchema{Name: "type", Required: true}))
+	keySchema = schema(attributes("type", "value", "pickup", "label", "short_label", "context", "perm", "default_text", "lp",
+		"long_press", "module", "key", "raw", "xml", "attributes"))
 	phonebookSchema = schema(attributes("everyone", "csv"), hcl.BlockHeaderSchema{Type: "contact", LabelNames: []string{"name"}})
 	contactSchema   = schema(append(attributes("first_name", "last_name", "number_type", "type", "context", "favourite"),
 		hcl.AttributeSchema{Name: "number", Required: true}))

@@ -191,7 +191,7 @@ func (e *evaluator) scalar(v cty.Value, secret bool, name string, rng hcl.Range)
 		e.fail(rng, "Character that no document can hold", "The value of %s has %s, which XML cannot carry. Take it out.", name, err)
 		return value{}, false
 	}
-	return value{s, secret}, true
+	return value{text: s, secret: secret}, true
 }
 
 // maxExponent bounds numbers to about 300 decimal digits, as an IEEE double has.
@@ -309,17 +309,18 @@ func (e *evaluator) settingValue(s setting, v cty.Value, rng hcl.Range, may shap
 // settingObject reads { value, perm, idx }.
 func (e *evaluator) settingObject(s setting, v cty.Value, rng hcl.Range, may shape) {
 	parts := v.AsValueMap()
-	words := []string{"value", "perm", "idx"}
+	words := []string{"value", "xml", "perm", "idx"}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		if !slices.Contains(words, name) {
-			e.fail(rng, "Unknown part of a setting", "A setting is a value, a list of values, or an object with value, perm and idx. There is no %q.%s",
+			e.fail(rng, "Unknown part of a setting", "A setting is a value, a list of values, or an object with value or xml, perm and idx. There is no %q.%s",
 				name, didYouMean(name, words))
 			return
 		}
 	}
 	inner, ok := parts["value"]
-	if !ok {
-		e.fail(rng, "Setting without a value", "%s needs a value besides perm and idx.", s.name)
+	xml, isXML := parts["xml"]
+	if ok == isXML {
+		e.fail(rng, "Setting without a value", "%s needs a value, or xml, besides perm and idx.", s.name)
 		return
 	}
 	if perm, ok := e.part(parts, "perm", rng); ok {
@@ -337,7 +338,14 @@ func (e *evaluator) settingObject(s setting, v cty.Value, rng hcl.Range, may sha
 		}
 		s.index, may.list = int(n), false
 	}
-	e.settingValue(s, inner, rng, shape{list: may.list})
+	if !isXML {
+		e.settingValue(s, inner, rng, shape{list: may.list})
+		return
+	}
+	xml, marks := xml.Unmark()
+	if s.value, ok = e.scalar(xml, s.value.secret || isSecret(marks), s.name, rng); ok && e.markup(&s.value, "xml", rng) {
+		e.add(s)
+	}
 }
 
 func (e *evaluator) part(parts map[string]cty.Value, name string, rng hcl.Range) (string, bool) {

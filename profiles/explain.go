@@ -78,8 +78,11 @@ func (l layer) items() []item {
 			value
 		}{{"label", k.label}, {"short_label", k.shortLabel}, {"default_text", k.defaultText}, {"lp", k.longPress}} {
 			if more.text != "" {
-				v = v.with(value{fmt.Sprintf(" %s=%q", more.name, more.text), more.secret})
+				v = v.with(value{text: fmt.Sprintf(" %s=%q", more.name, more.text), secret: more.secret})
 			}
+		}
+		for _, a := range k.more {
+			v = v.with(value{text: fmt.Sprintf(" %s=%q", a.name, a.value.text), secret: a.value.secret})
 		}
 		if k.context != "active" {
 			v = v.with(value{text: fmt.Sprintf(" context=%q", k.context)})
@@ -92,7 +95,7 @@ func (l layer) items() []item {
 	for _, t := range l.templates {
 		v := t.rewrite
 		if t.user.text != "" {
-			v = v.with(value{" user=" + t.user.text, t.user.secret})
+			v = v.with(value{text: " user=" + t.user.text, secret: t.user.secret})
 		}
 		if t.timeout != "" {
 			v = v.with(value{text: " timeout=" + t.timeout})
@@ -131,7 +134,9 @@ func (l language) where() value {
 }
 
 // with appends to v; a secret part makes a secret whole.
-func (v value) with(more value) value { return value{v.text + more.text, v.secret || more.secret} }
+func (v value) with(more value) value {
+	return value{text: v.text + more.text, secret: v.secret || more.secret}
+}
 
 // Explain says where each value of the document r.Path comes from, and what it
 // overrode. Without a path it is of everything that the phone r.MAC ends up with,

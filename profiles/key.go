@@ -3,7 +3,9 @@ package profiles
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,6 +68,11 @@ func keyTypes() []string {
 const bracketsUntil = 10
 
 func (e *evaluator) key(b indexed) {
+	kinds := slices.DeleteFunc([]string{"type", "raw", "xml"}, func(word string) bool { return b.attrs[word] == nil })
+	if len(kinds) != 1 {
+		e.fail(b.rng, "Key without a type", "A key has a type, or raw (all that the phone reads, such as \"blf 101\"), or xml: one of the three.")
+		return
+	}
 	k := key{
 		index:    b.index,
 		action:   e.open(b.attrs, "type", ""),
@@ -94,8 +101,13 @@ func (e *evaluator) key(b indexed) {
 			e.fail(a.Expr.Range(), "Invalid context", "context is the number of an identity, or active, not %q.", k.context)
 		}
 	}
+	k.more = e.keyAttributes(b.attrs["attributes"])
 	i := slices.IndexFunc(keyKinds, func(kind keyKind) bool { return kind.name == k.action })
 	switch {
+	case kinds[0] != "type":
+		if !e.rawKey(&k, b, kinds[0]) {
+			return
+		}
 	case k.action == "":
 		return // reported, or a type that is null: no key
 	case i < 0:
@@ -112,6 +124,77 @@ func (e *evaluator) key(b indexed) {
 		return
 	}
 	e.out.keys = append(e.out.keys, k)
+}
+
+// rawKey reads a key that is written as the phone reads it. It is false for
+// one that is null, not known, or wrong.
+func (e *evaluator) rawKey(k *key, b indexed, word string) bool {
+	for _, other := range []string{"value", "pickup"} {
+		if a := b.attrs[other]; a != nil {
+			e.fail(a.Range, "Value of a raw key", "%s says all that the key is, so it takes no %s.", word, other)
+			return false
+		}
+	}
+	var ok bool
+	if k.value, ok = e.text(b.attrs, word); !ok {
+		return false
+	}
+	k.raw = true
+	if word == "xml" {
+		return e.markup(&k.value, word, b.attrs[word].Expr.Range())
+	}
+	return true
+}
+
+// markup makes XML of a value. It is false where that is malformed.
+func (e *evaluator) markup(v *value, name string, rng hcl.Range) bool {
+	if _, err := wellFormed([]byte("<xml>" + v.text + "</xml>")); err != nil {
+		reason := err.Error()
+		if v.secret {
+			reason = "it is no XML as it stands"
+		}
+		e.fail(rng, "Malformed XML", "%s is XML, to be written as it is: %s. A phone would drop the whole file.", name, reason)
+		return false
+	}
+	v.markup = true
+	return true
+}
+
+// keyAttributes reads the attributes of <fkey> for which there is no word:
+// firmware has more of them with each version.
+func (e *evaluator) keyAttributes(a *hcl.Attribute) []attr {
+	if a == nil {
+		return nil
+	}
+	v, ok := e.eval(a.Expr)
+	if !ok {
+		return nil
+	}
+	v, marks := v.Unmark()
+	if !v.IsKnown() || v.IsNull() {
+		return nil
+	}
+	if t := v.Type(); !t.IsObjectType() && !t.IsMapType() {
+		e.fail(a.Expr.Range(), "Wrong type of value", "attributes takes an object, such as { ringer = \"Silent\" }.")
+		return nil
+	}
+	var list []attr
+	parts := v.AsValueMap()
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		switch {
+		case !isSettingName(name):
+			e.fail(a.Expr.Range(), "Invalid attribute", "%q is no name of an attribute: names have ASCII letters, digits and underscores.", name)
+			continue
+		case slices.Contains([]string{"idx", "context", "label", "short_label", "default_text", "lp", "clp", "perm"}, name):
+			e.fail(a.Expr.Range(), "Attribute with a word", "The key has a word for %s.", name)
+			continue
+		}
+		part, more := parts[name].Unmark()
+		if text, ok := e.scalar(part, isSecret(marks) || isSecret(more), name, a.Expr.Range()); ok {
+			list = append(list, attr{name, text})
+		}
+	}
+	return list
 }
 
 // keyValue checks the value of a key, and takes it apart.
@@ -209,10 +292,19 @@ func (e *evaluator) count(attrs hcl.Attributes, name string, most int) (int, boo
 // moduleKeys is how many keys an expansion module of the phone has.
 func (m Model) moduleKeys() int { return cmp.Or(m.ModuleKeys, 18) }
 
+// same reports whether two keys are alike, wherever they were written.
+func (k key) same(o key) bool {
+	k.source, o.source = source{}, source{}
+	return reflect.DeepEqual(k, o)
+}
+
 // text gives what the phone reads: the type and, after a blank, its value.
 func (k key) text() value {
 	text := k.value.text
-	if text == "" {
+	switch {
+	case k.raw:
+		return k.value
+	case text == "":
 		return value{text: k.action}
 	}
 	if k.brackets && strings.HasPrefix(text, "sip") && strings.Contains(text, ":") {

@@ -27,6 +27,7 @@ func (s source) bySetting() bool {
 type value struct {
 	text   string
 	secret bool
+	markup bool // text is XML, to be written as it is
 }
 
 // noIndex is the index of a setting that has none.
@@ -47,6 +48,7 @@ type key struct {
 	index       int
 	action      string // "line", "blf", …: the first word of the element's text
 	value       value  // the rest of it, as far as it is no pickup code
+	raw         bool   // the value is the whole of the element's text, action is ""
 	extension   bool   // the value is but an extension, of the identity's registrar
 	brackets    bool   // the firmware wants a SIP URI within < and >
 	pickup      string // what is dialled to pick up a call, after a |
@@ -55,6 +57,7 @@ type key struct {
 	shortLabel  value
 	defaultText value
 	longPress   value
+	more        []attr // attributes of the element that have no word
 	perm        string
 	source      source
 }

@@ -197,7 +197,7 @@ func (t *lint) index(s setting, known *Setting, of about) {
 // looked at, so that nothing is told of it; what a word such as ldap writes, the
 // word has looked at.
 func (t *lint) value(s setting, known *Setting, of about) {
-	if s.value.secret || known.Secret || !s.source.bySetting() {
+	if s.value.secret || s.value.markup || known.Secret || !s.source.bySetting() {
 		return
 	}
 	wrong := known.wrongValue(s.value.text)
@@ -319,12 +319,9 @@ func (t *lint) keysTwice(layers []layer, of about) {
 		for _, k := range l.keys {
 			weak, ok := first[k.index]
 			first[k.index] = k
-			weak.source, k.source = source{}, weak.source
-			strong := k
-			strong.source = source{}
-			if ok && weak != strong {
-				t.once(of, ruleKeyTwice, first[k.index].source.rng, "Key set twice",
-					"Key %d is another one in a weaker layer, at %s, and this takes its place. Leave out one of the two.", k.index, at(k.source.rng))
+			if ok && !weak.same(k) {
+				t.once(of, ruleKeyTwice, k.source.rng, "Key set twice",
+					"Key %d is another one in a weaker layer, at %s, and this takes its place. Leave out one of the two.", k.index, at(weak.source.rng))
 			}
 		}
 	}

@@ -22,8 +22,8 @@ func TestDescribe(t *testing.T) {
 	if len(phone.Labels) != 1 || phone.Attributes["codecs"].Type != "list" || phone.Blocks["settings"].Free != "settings" {
 		t.Errorf("phone: %+v", phone)
 	}
-	if key := phone.Blocks["key"]; !key.Attributes["type"].Required {
-		t.Errorf("phone.key: %+v", key)
+	if upload := phone.Blocks["upload"]; !upload.Attributes["url"].Required {
+		t.Errorf("phone.upload: %+v", upload)
 	}
 	if len(schema.Settings) < 300 || len(schema.Rules) == 0 {
 		t.Errorf("%d settings, %d rules", len(schema.Settings), len(schema.Rules))

@@ -173,7 +173,7 @@ func TestValuesSurviveEverywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := oneLine.Replace(want)
-		for _, name := range []string{"x", "tu0"} {
+		for _, name := range []string{"x", "tu_0"} {
 			if !strings.Contains(string(d.Body), "\n"+name+"$: "+line+"\n") {
 				t.Errorf("text: no line %q with %q:\n%s", name, line, d.Body)
 			}

@@ -59,7 +59,12 @@ func textFlag(perm string) string {
 }
 
 func (w *textWriter) settings(l layer) {
+	unsaid := len(l.certificates) + len(l.uploads)
 	for _, s := range inPhoneOrder(l.settings) {
+		if s.value.markup {
+			unsaid++
+			continue
+		}
 		name := s.name
 		if s.index != noIndex {
 			name += strconv.Itoa(s.index)
@@ -67,25 +72,29 @@ func (w *textWriter) settings(l layer) {
 		w.line(name, textFlag(s.perm), s.value)
 	}
 	for _, k := range byIndex(l.keys) {
+		if k.value.markup {
+			unsaid++
+			continue
+		}
 		w.line(fmt.Sprintf("fkey%d", k.index), textFlag(k.perm), k.text())
 		w.line(fmt.Sprintf("fkey_context%d", k.index), textFlag(k.perm), value{text: k.context})
 	}
 	w.phonebook(l.contacts)
-	unsaid := w.dialplan(l) + len(l.certificates) + len(l.uploads)
-	if unsaid > 0 {
+	if unsaid += w.dialplan(l); unsaid > 0 {
 		fmt.Fprintf(&w.b, "# firmware V7 and later would also get %d lines that have no text form\n", unsaid)
 	}
 }
 
 // phonebook writes what became <tbook>: tn, tu, tc and to are the name, number,
-// category and identity of an entry (wiki.snom.com, Directory).
+// category and identity of an entry (wiki.snom.com, Directory), and files that
+// phones of the time were given have an underscore before its number.
 func (w *textWriter) phonebook(contacts []contact) {
 	for i, c := range contacts {
 		for _, field := range []struct {
 			name  string
 			value value
 		}{{"tn", c.name}, {"tu", c.number}, {"tc", value{text: c.kind}}, {"to", value{text: c.context}}} {
-			w.line(field.name+strconv.Itoa(i), "$", field.value)
+			w.line(field.name+"_"+strconv.Itoa(i), "$", field.value)
 		}
 	}
 }

@@ -106,7 +106,11 @@ func (w *xmlWriter) escape(v value, inAttr bool) {
 		escapes = attrEscapes
 	}
 	start := w.b.Len()
-	escapes.WriteString(&w.b, text) // a bytes.Buffer refuses nothing
+	if v.markup {
+		w.b.WriteString(text)
+	} else {
+		escapes.WriteString(&w.b, text) // a bytes.Buffer refuses nothing
+	}
 	if v.secret {
 		w.secrets = append(w.secrets, Span{start, w.b.Len()})
 	}
@@ -189,7 +193,8 @@ func (w *xmlWriter) key(k key) {
 	if k.longPress.text != "" {
 		attrs = append(attrs, plain("clp", "1")) // lp counts only with it
 	}
-	w.leaf("fkey", k.text(), append(attrs, plain("perm", k.perm))...)
+	attrs = append(append(attrs, k.more...), plain("perm", k.perm))
+	w.leaf("fkey", k.text(), attrs...)
 }
 
 // phonebook writes <tbook>, in either form.

@@ -66,7 +66,7 @@ type SnomPhone struct {
 // profile, since no general file may hold them. The error is that of reading
 // the folder itself.
 func Snom(dir string, o SnomOptions) (SnomResult, error) {
-	s := &snom{options: o, said: map[Problem]bool{}, used: map[string]bool{}}
+	s := &snom{options: o, raw: map[item]bool{}, said: map[Problem]bool{}, used: map[string]bool{}}
 	folder, err := openSnomFolder(dir, s.problem)
 	if err != nil {
 		return SnomResult{}, fmt.Errorf("reading the folder of phones' files: %w", err)
@@ -114,16 +114,21 @@ func (s *snom) settle(dir string) ([]SnomText, error) {
 		if err != nil || len(refusals) == 0 {
 			return files, err
 		}
-		out := map[item]bool{}
+		out, raw := map[item]bool{}, false
 		for _, r := range refusals {
 			for _, w := range s.items[r.File] {
-				if w.first <= r.Line && r.Line <= w.last && !out[w.item] {
+				if w.first > r.Line || r.Line > w.last || out[w.item] {
+					continue
+				}
+				if strings.HasPrefix(w.item.what, "key ") && !s.raw[w.item] {
+					s.raw[w.item], raw = true, true
+				} else {
 					out[w.item] = true
 					s.problem(w.item.Place, "%s is left out: %s", w.item.what, r.Text)
 				}
 			}
 		}
-		if len(out) == 0 {
+		if len(out) == 0 && !raw {
 			return nil, fmt.Errorf("the folder becomes a configuration with errors, such as %s:%d: %s", refusals[0].File, refusals[0].Line, refusals[0].Text)
 		}
 		for _, g := range s.groups {
@@ -139,8 +144,16 @@ func (s *snom) settle(dir string) ([]SnomText, error) {
 func (s *snomState) leaveOut(out map[item]bool) {
 	s.memory.Settings = slices.DeleteFunc(s.memory.Settings, func(v phonefile.Setting) bool { return out[item{v.At, describe(v)}] })
 	s.memory.Keys = slices.DeleteFunc(s.memory.Keys, func(k phonefile.Key) bool { return out[item{k.At, fmt.Sprintf("key %d", k.Index)}] })
+	s.memory.Uploads = slices.DeleteFunc(s.memory.Uploads, func(u phonefile.Upload) bool { return out[uploadItem(u)] })
+	s.memory.Certificates = slices.DeleteFunc(s.memory.Certificates, func(c phonefile.Certificate) bool { return out[certificateItem(c)] })
 	s.memory.Dialplan = slices.DeleteFunc(s.memory.Dialplan, func(t phonefile.Template) bool { return out[item{t.At, fmt.Sprintf("the template %q", t.Match)}] })
 	s.contacts = slices.DeleteFunc(s.contacts, func(c phonefile.Contact) bool { return out[item{c.At, fmt.Sprintf("the contact %q", c.Name)}] })
+}
+
+func uploadItem(u phonefile.Upload) item { return item{u.At, "the upload " + u.Type} }
+
+func certificateItem(c phonefile.Certificate) item {
+	return item{c.At, strings.TrimSpace("the certificate " + c.URL)}
 }
 
 // snom is an import in the making.
@@ -153,6 +166,7 @@ type snom struct {
 	problems []Problem
 	said     map[Problem]bool
 	secrets  map[string]string
+	raw      map[item]bool        // keys that the words for keys refuse
 	items    map[string][]written // by the file that came out
 
 	base   snomLayer // of the default profile
@@ -201,7 +215,10 @@ type snomLayer struct {
 	contacts  []phonefile.Contact
 	templates []phonefile.Template
 	languages []phonefile.Language
+	uploads   []phonefile.Upload
 	firmware  string
+
+	certificates []phonefile.Certificate
 }
 
 func (s *snom) problem(at phonefile.Place, format string, args ...any) {
@@ -250,7 +267,9 @@ func (s *snom) survey() {
 	found := map[mac.Addr]*snomPhone{}
 	add := func(m mac.Addr, model, name string, r phonefile.Requests) {
 		if p, ok := found[m]; ok {
-			s.problem(phonefile.Place{File: name}, "%s is the phone of %s already: it is not read", m, p.first)
+			if !s.used[name] {
+				s.problem(phonefile.Place{File: name}, "%s is the phone of %s already: it is not read", m, p.first)
+			}
 			s.use(name)
 			return
 		}
@@ -260,8 +279,11 @@ func (s *snom) survey() {
 		s.phones = append(s.phones, p)
 		found[m] = p
 	}
-	// The second file of a phone: X-MAC.ext beside X.ext.
-	for _, name := range s.folder.names {
+	// The second file of a phone: X-MAC.ext beside X.ext. Phones ask for .htm, so
+	// that any other of its name is linked there.
+	names := slices.Clone(s.folder.names)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(notAsked(a), notAsked(b)) })
+	for _, name := range names {
 		before, m, ext, ok := macIn(path.Base(name))
 		if !ok || s.folder.index[canonical(name)] != name {
 			continue
@@ -297,6 +319,13 @@ func (s *snom) survey() {
 	slices.SortFunc(s.groups, func(a, b *snomGroup) int {
 		return cmp.Or(-cmp.Compare(min(len(a.model), 1), min(len(b.model), 1)), cmp.Compare(strings.ToLower(a.model), strings.ToLower(b.model)))
 	})
+}
+
+func notAsked(name string) int {
+	if strings.HasPrefix(strings.ToLower(path.Ext(name)), ".htm") {
+		return 0
+	}
+	return 1
 }
 
 func (s *snom) hint(m mac.Addr) string {
@@ -417,6 +446,9 @@ func (s *snom) tidyState(state *snomState, g *snomGroup, first string) {
 	if status == "" && g.model != "" && first != "" {
 		state.firmware, _ = s.firmware(folderURL(path.Join(path.Dir(first), g.model+"-firmware.htm")))
 	}
+	if state.firmware == "" && len(m.Images) > 0 {
+		state.firmware, _ = s.image(m.Images)
+	}
 	m.Keys = slices.DeleteFunc(m.Keys, func(k phonefile.Key) bool { return !s.keepKey(k) })
 	for i := range m.Keys {
 		k := &m.Keys[i]
@@ -424,18 +456,35 @@ func (s *snom) tidyState(state *snomState, g *snomGroup, first string) {
 		k.Value = s.text(k.At, fmt.Sprintf("key %d", k.Index), cmp.Or(strings.TrimSpace(k.Value), "none"))
 		k.Label, k.ShortLabel, k.DefaultText = s.text(k.At, "a label", k.Label), s.text(k.At, "a label", k.ShortLabel), s.text(k.At, "a label", k.DefaultText)
 	}
+	m.Uploads, m.Certificates = slices.Clone(m.Uploads), slices.Clone(m.Certificates)
+	for i := range m.Uploads {
+		u := &m.Uploads[i]
+		u.URL = s.text(u.At, "an upload", s.toCopy(u.At, u.URL))
+	}
+	for i := range m.Certificates {
+		c := &m.Certificates[i]
+		c.URL = s.text(c.At, "a certificate", s.toCopy(c.At, c.URL))
+	}
 	s.tidyBook(state)
 	s.tidyDialplan(m)
 	m.Languages = slices.Clone(m.Languages)
 	for i := range m.Languages {
 		l := &m.Languages[i]
 		l.Name = s.text(l.At, "a language", l.Name)
-		if name, ok := s.inFolder(l.URL); ok {
-			s.use(name)
-			s.problem(l.At, "copy %s to files_dir/%s, from where phones get it now", name, name)
-			l.URL = name
-		}
+		l.URL = s.toCopy(l.At, l.URL)
 	}
+}
+
+// toCopy gives the URL of a file that phones fetch; for one of the folder its
+// name, since it belongs into files_dir from now on.
+func (s *snom) toCopy(at phonefile.Place, url string) string {
+	name, ok := s.inFolder(url)
+	if !ok {
+		return url
+	}
+	s.use(name)
+	s.problem(at, "copy %s to files_dir/%s, from where phones get it now", name, name)
+	return name
 }
 
 // text is a value as HCL can say it.
@@ -470,8 +519,6 @@ func (s *snom) keepSetting(v phonefile.Setting) bool {
 	why, out := leftOut[v.Name]
 	switch {
 	case out:
-	case v.Markup:
-		why = "its value is XML, for which there is no word"
 	case !settingName.MatchString(v.Name):
 		why = "its name has characters that no setting of the configuration can have"
 	case v.Index != nil && (*v.Index < 0 || *v.Index > 65535):
@@ -506,16 +553,10 @@ func meaningOf(perm string) string {
 const maxKeyIndex = 999
 
 func (s *snom) keepKey(k phonefile.Key) bool {
-	why := ""
-	switch {
-	case k.Markup:
-		why = "its value is XML, for which there is no word"
-	case k.Index < 0 || k.Index > maxKeyIndex:
-		why = "keys are counted from 0 to 999"
-	default:
+	if k.Index >= 0 && k.Index <= maxKeyIndex {
 		return true
 	}
-	s.problem(k.At, "key %d is left out: %s", k.Index, why)
+	s.problem(k.At, "key %d is left out: keys are counted from 0 to %d", k.Index, maxKeyIndex)
 	return false
 }
 
@@ -585,12 +626,17 @@ func (s *snom) firmware(status string) (string, bool) {
 	if file.err != nil || file.Root != "firmware-settings" && file.Root != "text" && file.Root != "" {
 		return "", false
 	}
-	if len(file.Images) == 0 {
+	return s.image(file.Images)
+}
+
+// image gives the first of the images that a phone is told to load.
+func (s *snom) image(images []phonefile.Link) (string, bool) {
+	if len(images) == 0 {
 		return "", true
 	}
-	image := file.Images[0]
-	if len(file.Images) > 1 {
-		s.problem(file.Images[1].At, "of several images only the first is taken over")
+	image := images[0]
+	if len(images) > 1 {
+		s.problem(images[1].At, "of several images only the first is taken over")
 	}
 	u, err := phonefile.ParseURL(image.URL)
 	if err != nil {

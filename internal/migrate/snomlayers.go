@@ -74,6 +74,7 @@ func (s *snom) common(g *snomGroup) snomLayer {
 		return !everywhere(phones, func(o *snomState) bool { return hasTemplate(o.memory.Dialplan, t) })
 	})
 	l.languages = s.languages(g)
+	l.uploads, l.certificates = g.general.memory.Uploads, g.general.memory.Certificates
 	l.firmware = g.general.firmware
 	if len(phones) > 0 && g.top == "" && everywhere(phones, func(o *snomState) bool { return o.firmware == phones[0].state.firmware }) {
 		l.firmware = phones[0].state.firmware
@@ -113,7 +114,7 @@ func (l *snomLayer) sort() {
 }
 
 func (l *snomLayer) empty() bool {
-	return len(l.settings)+len(l.keys)+len(l.contacts)+len(l.templates)+len(l.languages) == 0 && l.firmware == ""
+	return len(l.settings)+len(l.keys)+len(l.contacts)+len(l.templates)+len(l.languages)+len(l.uploads)+len(l.certificates) == 0 && l.firmware == ""
 }
 
 // languages gives all that a phone of the group can fetch: phones load them
@@ -234,7 +235,10 @@ func (s *snom) takeBase() {
 // profile.
 func (s *snom) own(p *snomPhone, general snomLayer) snomLayer {
 	state := p.state
-	all := snomLayer{settings: state.memory.Settings, keys: state.memory.Keys, contacts: state.contacts, templates: state.memory.Dialplan}
+	all := snomLayer{
+		settings: state.memory.Settings, keys: state.memory.Keys, contacts: state.contacts, templates: state.memory.Dialplan,
+		uploads: state.memory.Uploads, certificates: state.memory.Certificates,
+	}
 	l := minus(all, general)
 	if shared := p.group.shared; shared != nil {
 		l.settings = slices.DeleteFunc(l.settings, func(v phonefile.Setting) bool { return hasSetting(shared.layer.settings, v) })
@@ -261,7 +265,10 @@ func (s *snom) own(p *snomPhone, general snomLayer) snomLayer {
 
 // over joins two layers, of which the first is the stronger.
 func over(strong, weak snomLayer) snomLayer {
-	l := snomLayer{settings: slices.Clone(strong.settings), keys: slices.Clone(strong.keys), contacts: slices.Clone(strong.contacts), templates: slices.Clone(strong.templates)}
+	l := snomLayer{
+		settings: slices.Clone(strong.settings), keys: slices.Clone(strong.keys), contacts: slices.Clone(strong.contacts), templates: slices.Clone(strong.templates),
+		uploads: strong.uploads, certificates: strong.certificates,
+	} // the weak one is the default profile, which has none
 	for _, v := range weak.settings {
 		if !slices.ContainsFunc(strong.settings, func(o phonefile.Setting) bool { return o.ID() == v.ID() }) {
 			l.settings = append(l.settings, v)
@@ -299,6 +306,16 @@ func minus(l, weaker snomLayer) snomLayer {
 			out.keys = append(out.keys, k)
 		}
 	}
+	for _, u := range l.uploads {
+		if !hasUpload(weaker.uploads, u) {
+			out.uploads = append(out.uploads, u)
+		}
+	}
+	for _, c := range l.certificates {
+		if !hasCertificate(weaker.certificates, c) {
+			out.certificates = append(out.certificates, c)
+		}
+	}
 	names := map[string]bool{}
 	for _, c := range l.contacts {
 		if countContact(l.contacts, c) != countContact(weaker.contacts, c) {
@@ -319,7 +336,21 @@ func minus(l, weaker snomLayer) snomLayer {
 }
 
 func sameSetting(a, b phonefile.Setting) bool {
-	return a.ID() == b.ID() && a.Value == b.Value && a.Perm == b.Perm
+	return a.ID() == b.ID() && a.Value == b.Value && a.Perm == b.Perm && a.Markup == b.Markup
+}
+
+// A file that belongs into files_dir now has its name there for a URL, and
+// another where the phone is.
+func sameLink(a, b string) bool {
+	return a == b || a != "" && b != "" && (strings.HasSuffix(a, "/"+b) || strings.HasSuffix(b, "/"+a))
+}
+
+func hasUpload(list []phonefile.Upload, u phonefile.Upload) bool {
+	return slices.ContainsFunc(list, func(o phonefile.Upload) bool { return o.Type == u.Type && sameLink(o.URL, u.URL) })
+}
+
+func hasCertificate(list []phonefile.Certificate, c phonefile.Certificate) bool {
+	return slices.ContainsFunc(list, func(o phonefile.Certificate) bool { return o.Base64 == c.Base64 && sameLink(o.URL, c.URL) })
 }
 
 func hasSetting(list []phonefile.Setting, v phonefile.Setting) bool {
@@ -447,6 +478,18 @@ func (p SnomPhone) Differences(now phonefile.Memory) []string {
 		for _, t := range side[0] {
 			if !hasTemplate(side[1], t) {
 				out = append(out, fmt.Sprintf("the dial plan's template %q differs", t.Match))
+			}
+		}
+	}
+	for _, side := range [][2]phonefile.Memory{{p.State, now}, {now, p.State}} {
+		for _, u := range side[0].Uploads {
+			if !hasUpload(side[1].Uploads, u) {
+				out = append(out, fmt.Sprintf("the upload %s differs", u.Type))
+			}
+		}
+		for _, c := range side[0].Certificates {
+			if !hasCertificate(side[1].Certificates, c) {
+				out = append(out, "a certificate differs")
 			}
 		}
 	}

@@ -23,8 +23,7 @@ func (s *snom) write(dir string) []SnomText {
 		body.open("profile", "base")
 		var lines attributes
 		lines.add("default", "true")
-		body.attributes(lines)
-		s.writeLayer(&body, s.base, snomOwner{general: true})
+		s.writeLayer(&body, lines, s.base, snomOwner{general: true})
 		body.shut()
 	}
 	for _, g := range s.groups {
@@ -32,12 +31,12 @@ func (s *snom) write(dir string) []SnomText {
 			continue
 		}
 		body.open("model", g.model)
-		s.writeLayer(&body, g.layer, snomOwner{general: true})
+		s.writeLayer(&body, nil, g.layer, snomOwner{general: true})
 		body.shut()
 	}
 	for _, shared := range s.shared {
 		body.open("profile", shared.name)
-		s.writeLayer(&body, shared.layer, snomOwner{name: shared.name})
+		s.writeLayer(&body, nil, shared.layer, snomOwner{name: shared.name})
 		body.shut()
 	}
 	head := []byte(fmt.Sprintf("# Made from %s.\n", plain(dir)))
@@ -111,17 +110,16 @@ func (s *snom) writePhone(w *hclWriter, p *snomPhone) {
 	} else if p.group.shared != nil {
 		lines.add("profile", quote(p.group.shared.name))
 	}
-	w.attributes(lines)
-	s.writeLayer(w, p.layer, snomOwner{name: p.mac.Hex(), phone: p})
+	s.writeLayer(w, lines, p.layer, snomOwner{name: p.mac.Hex(), phone: p})
 	w.shut()
 }
 
-func (s *snom) writeLayer(w *hclWriter, l snomLayer, owner snomOwner) {
+// writeLayer writes what a block says, behind the given attributes of it.
+func (s *snom) writeLayer(w *hclWriter, lines attributes, l snomLayer, owner snomOwner) {
 	if l.firmware != "" {
-		var lines attributes
 		lines.add("firmware", quote(l.firmware))
-		w.attributes(lines)
 	}
+	w.attributes(lines)
 	identities, rest := ofIdentities(l.settings)
 	s.writeSettings(w, rest, owner)
 	s.writeLanguages(w, l.languages)
@@ -130,8 +128,9 @@ func (s *snom) writeLayer(w *hclWriter, l snomLayer, owner snomOwner) {
 	}
 	for _, k := range l.keys {
 		first := w.line()
-		writeKey(w, k)
-		w.wrote(first, item{k.At, fmt.Sprintf("key %d", k.Index)})
+		i := item{k.At, fmt.Sprintf("key %d", k.Index)}
+		writeKey(w, k, s.raw[i] || isBare(k.Value))
+		w.wrote(first, i)
 	}
 	if len(l.contacts) > 0 {
 		w.open("phonebook")
@@ -142,6 +141,24 @@ func (s *snom) writeLayer(w *hclWriter, l snomLayer, owner snomOwner) {
 		}
 		w.shut()
 	}
+	for _, u := range l.uploads {
+		first := w.line()
+		w.open("upload", u.Type)
+		w.attributes(attributesOf("url", quote(u.URL)))
+		w.shut()
+		w.wrote(first, uploadItem(u))
+	}
+	for i, c := range l.certificates {
+		first := w.line()
+		w.open("certificate", fmt.Sprintf("imported %d", i+1))
+		if c.Base64 != "" {
+			w.attributes(attributesOf("pem", quote("-----BEGIN CERTIFICATE-----\n"+c.Base64+"\n-----END CERTIFICATE-----\n")))
+		} else {
+			w.attributes(attributesOf("url", quote(c.URL)))
+		}
+		w.shut()
+		w.wrote(first, certificateItem(c))
+	}
 	if len(l.templates) > 0 {
 		w.open("dialplan")
 		for _, t := range l.templates {
@@ -151,6 +168,20 @@ func (s *snom) writeLayer(w *hclWriter, l snomLayer, owner snomOwner) {
 		}
 		w.shut()
 	}
+}
+
+func attributesOf(name, expression string) attributes {
+	var lines attributes
+	lines.add(name, expression)
+	return lines
+}
+
+// isBare reports whether a key watches or calls an extension alone, which our
+// words would complete.
+func isBare(value string) bool {
+	kind, number, _ := strings.Cut(value, " ")
+	number, _, _ = strings.Cut(number, "|")
+	return slices.Contains([]string{"blf", "dest", "presence"}, kind) && !strings.ContainsAny(number, ":@<>; ")
 }
 
 var ofIdentity = regexp.MustCompile(`^(user_|codec|keepalive_interval$|stun_server$|record_|hide_identity$|fwd_|dnd_mode$)`)
@@ -252,6 +283,8 @@ var number = regexp.MustCompile(`^(0|[1-9][0-9]{0,14})$`)
 func (s *snom) expression(v phonefile.Setting, owner snomOwner, idx bool) string {
 	text := ""
 	switch {
+	case v.Markup:
+		text = quote(v.Value)
 	case secretName.MatchString(v.Name) && v.Value != "" && !owner.general:
 		text = s.secret(v, owner)
 	case v.Value == "on":
@@ -273,7 +306,10 @@ func withParts(text string, v phonefile.Setting, idx bool) string {
 	if v.Perm != "" {
 		text += ", perm = " + quote(v.Perm)
 	}
-	if idx || v.Perm != "" {
+	switch {
+	case v.Markup:
+		return "{ xml = " + text + " }"
+	case idx || v.Perm != "":
 		return "{ value = " + text + " }"
 	}
 	return text
@@ -324,7 +360,7 @@ func (s *snom) writeIdentity(w *hclWriter, list []phonefile.Setting, owner snomO
 	for _, iw := range identityWords {
 		i := slices.IndexFunc(list, func(v phonefile.Setting) bool { return v.Name == iw.setting })
 		// A password is secret by its word, which no general layer may hold.
-		if i < 0 || iw.word == "password" && owner.general {
+		if i < 0 || list[i].Markup || iw.word == "password" && owner.general {
 			continue
 		}
 		v := list[i]
@@ -354,11 +390,21 @@ func (s *snom) writeIdentity(w *hclWriter, list []phonefile.Setting, owner snomO
 	w.shut()
 }
 
-func writeKey(w *hclWriter, k phonefile.Key) {
+// writeKey writes a key with the words for its type, or as it is.
+func writeKey(w *hclWriter, k phonefile.Key, raw bool) {
 	w.open("key", fmt.Sprint(k.Index))
 	kind, value, _ := strings.Cut(k.Value, " ")
 	var lines attributes
-	lines.add("type", quote(kind))
+	switch {
+	case k.Markup:
+		lines.add("xml", quote(k.Value))
+		value = ""
+	case raw:
+		lines.add("raw", quote(k.Value))
+		value = ""
+	default:
+		lines.add("type", quote(kind))
+	}
 	for _, a := range []struct{ name, value, otherwise string }{
 		{"value", value, ""},
 		{"label", k.Label, ""},
@@ -371,6 +417,13 @@ func writeKey(w *hclWriter, k phonefile.Key) {
 		if a.value != a.otherwise {
 			lines.add(a.name, quote(a.value))
 		}
+	}
+	if more := k.Attributes(); len(more) > 0 {
+		parts := make([]string, len(more))
+		for i, a := range more {
+			parts[i] = a[0] + " = " + quote(a[1])
+		}
+		lines.add("attributes", "{ "+strings.Join(parts, ", ")+" }")
 	}
 	w.attributes(lines)
 	w.shut()

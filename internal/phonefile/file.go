@@ -40,11 +40,14 @@ type File struct {
 	Contacts  []Contact
 	Dialplan  []Template // nil where the file has none
 	Languages []Language
-	Links     []Link // of <setting-files>, in order
-	Images    []Link // URLs of <firmware>; the base of all of them where there are Versions
-	Modules   []Link // URLs of <firmware_uxm>
-	Versions  []Version
-	Notes     []Note
+	Uploads   []Upload
+	// Certificates that the phone is to trust.
+	Certificates []Certificate
+	Links        []Link // of <setting-files>, in order
+	Images       []Link // URLs of <firmware>; the base of all of them where there are Versions
+	Modules      []Link // URLs of <firmware_uxm>
+	Versions     []Version
+	Notes        []Note
 	// ReplaceBook: Contacts are the whole phone book.
 	ReplaceBook bool
 }
@@ -111,8 +114,12 @@ type Key struct {
 	ShortLabel  string `json:"short_label,omitempty"`
 	DefaultText string `json:"default_text,omitempty"`
 	LongPress   string `json:"lp,omitempty"`
-	Perm        string `json:"perm"`
-	Value       string `json:"value"`
+	// More are the attributes that have no field here, such as
+	// ` icon_type="" label_mode="icon_text"`: each behind a blank, in the order of
+	// their names, escaped as XML wants it.
+	More  string `json:"more,omitempty"`
+	Perm  string `json:"perm"`
+	Value string `json:"value"`
 	// Markup: Value is XML, as it was written.
 	Markup bool  `json:"-"`
 	At     Place `json:"-"`
@@ -151,6 +158,20 @@ type Language struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 	At   Place  `json:"-"`
+}
+
+// Upload is a file that the phone stores, by its type ("gui", "font", …).
+type Upload struct {
+	Type string `json:"type"`
+	URL  string `json:"url"`
+	At   Place  `json:"-"`
+}
+
+// Certificate is a link to one, or the certificate itself (DER in base64).
+type Certificate struct {
+	URL    string `json:"url,omitempty"`
+	Base64 string `json:"base64,omitempty"`
+	At     Place  `json:"-"`
 }
 
 // Summary counts what is in a file, for a person: no value is shown.
@@ -248,6 +269,11 @@ func (r *reader) read(body []byte) error {
 	}
 	r.attributes(root)
 	for _, c := range root.children {
+		if !knownPart(c.name) {
+			// Files with settings here, for a start, work in the field.
+			r.note(c.line, "<settings> holds <%s>, which is no part of it: it is passed over", c.name)
+			continue
+		}
 		if err := r.part(c); err != nil {
 			return err
 		}

@@ -88,7 +88,6 @@ func TestReadRefuses(t *testing.T) {
 		"attribute":      {`<setting-files><file url="a" url="b"/></setting-files>`, "malformed XML: <file> has the attribute url twice"},
 		"too deep":       {strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40), "elements nested deeper than 32"},
 		"a web page":     {`<!DOCTYPE html><html><body>404</body></html>`, "no phone knows the element <html>"},
-		"unknown child":  {`<settings><dial-scheme/></settings>`, "no phone knows the element <dial-scheme>"},
 		"idx of setting": {`<phone-settings><user_name idx="one" perm="">x</user_name></phone-settings>`, `the setting user_name has the idx "one", which is no number`},
 		"idx of key":     {`<functionKeys><fkey perm="">line</fkey></functionKeys>`, `a function key has the idx "", which is no number`},
 	} {

@@ -13,6 +13,11 @@ type Memory struct {
 	Phonebook []Contact  `json:"phonebook,omitempty"`
 	Dialplan  []Template `json:"dialplan,omitempty"`
 	Languages []Language `json:"languages,omitempty"`
+	Uploads   []Upload   `json:"uploads,omitempty"`
+
+	Certificates []Certificate `json:"certificates,omitempty"`
+	// Images are those that the last file with any told the phone to load.
+	Images []Link `json:"-"`
 }
 
 // Setting finds a parameter that has no idx; "" where it is not set.
@@ -49,6 +54,15 @@ func (m *Memory) Apply(f File) {
 		m.Dialplan = f.Dialplan
 	}
 	m.applyLanguages(f.Languages)
+	m.applyUploads(f.Uploads)
+	if len(f.Images) > 0 && len(f.Versions) == 0 {
+		m.Images = f.Images
+	}
+	for _, c := range f.Certificates {
+		if !slices.ContainsFunc(m.Certificates, c.same) {
+			m.Certificates = append(m.Certificates, c)
+		}
+	}
 }
 
 // ID is what a phone tells settings apart by: name and idx.
@@ -158,3 +172,17 @@ func (m *Memory) applyLanguages(list []Language) {
 		return cmp.Or(cmp.Compare(a.For, b.For), cmp.Compare(a.Name, b.Name))
 	})
 }
+
+// applyUploads keeps one file of each type.
+func (m *Memory) applyUploads(list []Upload) {
+	for _, u := range list {
+		if i := slices.IndexFunc(m.Uploads, func(o Upload) bool { return o.Type == u.Type }); i >= 0 {
+			m.Uploads[i] = u
+			continue
+		}
+		m.Uploads = append(m.Uploads, u)
+	}
+	slices.SortStableFunc(m.Uploads, func(a, b Upload) int { return cmp.Compare(a.Type, b.Type) })
+}
+
+func (c Certificate) same(o Certificate) bool { return c.URL == o.URL && c.Base64 == o.Base64 }

@@ -11,8 +11,16 @@ import (
 var (
 	textLine = regexp.MustCompile(`^([A-Za-z0-9_]+)([!$&]?):[ \t]?(.*)$`)
 	textTags = regexp.MustCompile(`(?i)^(?:</?(?:html|pre|head|body)>\s*)+|(?:\s*</?(?:html|pre|head|body)>)+$`)
-	// textIndexed are names whose index is glued on where XML has idx.
-	textIndexed = regexp.MustCompile(`^(user_[a-z_]*[a-z_])([0-9]+)$`)
+	// textIndexed are names whose index is glued on where XML has idx: all of
+	// user_…, and those others that the maker's XML has with one.
+	textIndexed = regexp.MustCompile(`^(user_[a-z_]*[a-z_]|codec_priority_list|codec[1-7]_name|codec_size|keepalive_interval|stun_server|stun_binding_interval|` +
+		`hide_identity|ring_after_delay|presence_state|cache_contact_details|retry_after_failed_subscribe|mac_info_in_sip_register|` +
+		`record_missed_calls|record_dialed_calls|record_received_calls|blf_park_pick_up|blf_directed_call_pickup|fwd_[a-z_]+|dnd_[a-z_]+|call_waiting|ring_sound|` +
+		`internal_ringer_text|internal_ringer_file|context_key|context_key_label|context_key_icon_type|speed|srv_sip_server_alias|srv_srtp_auth|` +
+		`subscr_[a-z_]+)([0-9]{1,5})$`)
+	// textContact are the name, number, category and identity of an entry of the
+	// phone book.
+	textContact = regexp.MustCompile(`^t([nuco])_?([0-9]{1,4})$`)
 	textKey     = regexp.MustCompile(`^fkey(|_context|_label|_short_label)([0-9]{1,4})$`)
 )
 
@@ -29,12 +37,12 @@ func (r *reader) text(body []byte, first int) {
 	body = textTags.ReplaceAllFunc(body, func(tags []byte) []byte {
 		return bytes.Repeat([]byte("\n"), bytes.Count(tags, []byte("\n")))
 	})
-	keys, odd, firstOdd := map[int]int{}, 0, 0
+	keys, contacts, odd, firstOdd := map[int]int{}, map[int]int{}, 0, 0
 	said := map[string]int{}
 	number := first - 1
 	for line := range strings.Lines(string(body)) {
 		number++
-		line = strings.TrimRight(line, " \t\r\n")
+		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' || line[0] == '<' {
 			continue
 		}
@@ -60,6 +68,10 @@ func (r *reader) text(body []byte, first int) {
 		}
 		if k := textKey.FindStringSubmatch(name); k != nil {
 			r.textKeyLine(keys, k[1], k[2], perm, value, number)
+			continue
+		}
+		if c := textContact.FindStringSubmatch(name); c != nil {
+			r.textContactLine(contacts, c[1], c[2], value, number)
 			continue
 		}
 		s := Setting{Name: name, Value: value, Perm: perm, At: r.at(number)}
@@ -95,6 +107,29 @@ func (r *reader) textKeyLine(at map[int]int, field, number, perm, value string, 
 		k.ShortLabel = value
 	default:
 		k.Value, k.Perm = value, perm
+	}
+}
+
+// textContactLine adds one line of an entry of the phone book: tn_0, tu_0.
+func (r *reader) textContactLine(at map[int]int, field, number, value string, line int) {
+	i, err := strconv.Atoi(number)
+	if err != nil {
+		return
+	}
+	if _, known := at[i]; !known {
+		at[i] = len(r.file.Contacts)
+		r.file.Contacts = append(r.file.Contacts, Contact{Index: strconv.Itoa(i), Numbers: []Number{{}}, At: r.at(line)})
+	}
+	c := &r.file.Contacts[at[i]]
+	switch field {
+	case "n":
+		c.Name = value
+	case "u":
+		c.Numbers[0].Number = value
+	case "c":
+		c.Type = value
+	case "o":
+		c.Context = value
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -164,6 +165,17 @@ func (r *reader) list(n *node, known ...string) {
 	}
 }
 
+// knownPart reports whether phones know an element as a root, or as a child of
+// <settings>.
+func knownPart(name string) bool {
+	switch name {
+	case "phone-settings", "functionKeys", "function-keys", "tbook", "phone-book", "dialplan", "dial-plan", "gui-languages", "web-languages",
+		"setting-files", "firmware-settings", "ReplacementPlan", "uploads", "certificates", "phrases", "w_phrases":
+		return true
+	}
+	return false
+}
+
 // part reads one of the elements that may be a root or a child of <settings>.
 func (r *reader) part(n *node) error {
 	f := &r.file
@@ -204,7 +216,11 @@ func (r *reader) part(n *node) error {
 				f.version(c.attrs["type"], c.name, text)
 			}
 		}
-	case "ReplacementPlan", "uploads", "certificates", "phrases", "w_phrases":
+	case "uploads":
+		r.uploads(n)
+	case "certificates":
+		r.certificates(n)
+	case "ReplacementPlan", "phrases", "w_phrases":
 		// Nothing is odd about it.
 		f.Notes = append(f.Notes, Note{r.at(n.line), fmt.Sprintf("<%s> is left as it is: nothing here simulates it", n.name)})
 	default:
@@ -266,7 +282,7 @@ func (r *reader) functionKeys(n *node) error {
 			r.note(c.line, "<%s> holds <%s>, which is no <fkey>", n.name, c.name)
 			continue
 		}
-		r.attributes(c, "idx", "context", "label", "short_label", "default_text", "lp", "perm")
+		r.attributes(c, slices.Collect(maps.Keys(c.attrs))...)
 		i, err := strconv.Atoi(c.attrs["idx"])
 		if err != nil {
 			return r.fail(c.line, fmt.Errorf("a function key has the idx %q, which is no number", c.attrs["idx"]))
@@ -286,10 +302,72 @@ func (r *reader) functionKeys(n *node) error {
 		r.file.Keys = append(r.file.Keys, Key{
 			Index: i, Context: c.attrs["context"], Label: c.attrs["label"], ShortLabel: c.attrs["short_label"],
 			DefaultText: c.attrs["default_text"], LongPress: c.attrs["lp"], Perm: c.attrs["perm"], Value: c.value(),
-			Markup: len(c.children) > 0, At: r.at(c.line),
+			More: c.moreAttributes(), Markup: len(c.children) > 0, At: r.at(c.line),
 		})
 	}
 	return nil
+}
+
+// keyAttributes are those that a Key has fields for, and clp, which says no more
+// than that lp counts.
+var keyAttributes = []string{"idx", "context", "label", "short_label", "default_text", "lp", "clp", "perm"}
+
+// Attributes gives those of More: names and values, in the order of the names.
+func (k Key) Attributes() [][2]string {
+	var element struct {
+		Attrs []xml.Attr `xml:",any,attr"`
+	}
+	if err := xml.Unmarshal([]byte("<key"+k.More+"/>"), &element); err != nil {
+		return nil // made by hand
+	}
+	list := make([][2]string, len(element.Attrs))
+	for i, a := range element.Attrs {
+		list[i] = [2]string{a.Name.Local, a.Value}
+	}
+	return list
+}
+
+// moreAttributes gives all others, which firmware has more of with each version:
+// ringer, icon_type, label_mode.
+func (n *node) moreAttributes() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(n.attrs)) {
+		if !slices.Contains(keyAttributes, name) {
+			b.WriteString(" " + name + `="`)
+			_ = xml.EscapeText(&b, []byte(n.attrs[name])) // a strings.Builder refuses nothing
+			b.WriteByte('"')
+		}
+	}
+	return b.String()
+}
+
+func (r *reader) uploads(n *node) {
+	r.list(n)
+	for _, c := range n.children {
+		r.attributes(c, "url", "type")
+		u := Upload{Type: c.attrs["type"], URL: strings.TrimSpace(c.attrs["url"]), At: r.at(c.line)}
+		if c.name != "file" || u.Type == "" || u.URL == "" {
+			r.note(c.line, "<uploads> holds <%s>, which is no <file url=… type=…>", c.name)
+			continue
+		}
+		r.file.Uploads = append(r.file.Uploads, u)
+	}
+}
+
+func (r *reader) certificates(n *node) {
+	r.list(n)
+	for _, c := range n.children {
+		r.attributes(c, "url", "type")
+		certificate := Certificate{URL: strings.TrimSpace(c.attrs["url"]), At: r.at(c.line)}
+		if c.attrs["type"] == "base64" {
+			certificate.Base64 = strings.Join(strings.Fields(c.text()), "")
+		}
+		if c.name != "certificate" || certificate.URL == "" && certificate.Base64 == "" {
+			r.note(c.line, "<certificates> holds <%s>, which is neither a link to a certificate nor one in base64", c.name)
+			continue
+		}
+		r.file.Certificates = append(r.file.Certificates, certificate)
+	}
 }
 
 func (r *reader) phoneBook(n *node) {
@@ -339,17 +417,36 @@ func (r *reader) dialplan(n *node) {
 	r.list(n, "e")
 	r.file.Dialplan = []Template{}
 	for _, c := range n.children {
-		if _, match := c.attrs["MATCH"]; c.name != "TEMPLATE" || !match {
+		t := Template{At: r.at(c.line)}
+		match := false
+		// The maker's pages of V7 have <template match=… timeout=… scheme="sip">.
+		for name, value := range c.attrs {
+			switch strings.ToLower(name) {
+			case "match":
+				t.Match, match = value, true
+			case "timeout":
+				t.Timeout = value
+			case "user":
+				t.User = value
+			case "rewrite":
+				t.Rewrite = value
+			}
+		}
+		if !strings.EqualFold(c.name, "TEMPLATE") || !match {
 			r.note(c.line, "<dialplan> holds <%s>, which is no <TEMPLATE MATCH=…>", c.name)
 			continue
 		}
-		r.attributes(c, "MATCH", "Timeout", "User", "Rewrite")
-		if _, err := strconv.ParseUint(c.attrs["Timeout"], 10, 16); err != nil && c.attrs["Timeout"] != "" {
-			r.odd(c.line, "the Timeout %q of a template is no number of seconds", c.attrs["Timeout"])
+		if c.name == "template" {
+			if scheme := c.attrs["scheme"]; scheme != "" && scheme != "sip" {
+				r.odd(c.line, "the scheme %q of a template is not read", scheme)
+			}
+		} else {
+			r.attributes(c, "MATCH", "Timeout", "User", "Rewrite")
 		}
-		r.file.Dialplan = append(r.file.Dialplan, Template{
-			Match: c.attrs["MATCH"], Timeout: c.attrs["Timeout"], User: c.attrs["User"], Rewrite: c.attrs["Rewrite"], At: r.at(c.line),
-		})
+		if _, err := strconv.ParseUint(t.Timeout, 10, 16); err != nil && t.Timeout != "" {
+			r.odd(c.line, "the Timeout %q of a template is no number of seconds", t.Timeout)
+		}
+		r.file.Dialplan = append(r.file.Dialplan, t)
 	}
 }
 

@@ -28,7 +28,7 @@ profile "desk" {
   key "-3" { # ERROR: Invalid key number
     type = "line"
   }
-  key "4" { # ERROR: Missing required argument
+  key "4" { # ERROR: Key without a type
     label = "Redial"
   }
   key "5" {
@@ -39,6 +39,29 @@ profile "desk" {
   }
   key "6" {
     type = password("x") # ERROR: Secret in a public place
+  }
+  key "8" { # ERROR: Key without a type
+    type = "blf"
+    raw  = "blf 101"
+  }
+  key "9" {
+    raw   = "blf 101"
+    value = "102" # ERROR: Value of a raw key
+  }
+  key "10" {
+    xml = "<general></action>" # ERROR: Malformed XML
+  }
+  key "11" {
+    raw        = "blf 101"
+    attributes = { lp = "on" } # ERROR: Attribute with a word
+  }
+  key "13" {
+    raw        = "blf 101"
+    attributes = { "icon type" = "" } # ERROR: Invalid attribute
+  }
+  key "12" {
+    raw        = "blf 101"
+    attributes = "ringer" # ERROR: Wrong type of value
   }
   dynamic "key" {
     for_each = [7, 7] # two of one number

@@ -38,6 +38,8 @@ profile "desk" {
     }
   }
   settings {
+    context_key       = [{ xml = "a</xml><xml>" }]       # ERROR: Malformed XML
+    context_key_label = [{ xml = "a", value = "b" }] # ERROR: Setting without a value
     absent = 1 # WARNING: Unknown setting
     flag   = 1 # ERROR: Duplicate setting
   }
