@@ -351,6 +351,7 @@ func (p *plan) settleOptions(n *network) {
 // settleHosts gives each device and each address one reservation.
 func (p *plan) settleHosts() {
 	macs, addresses, names := map[mac.Addr]place{}, map[netip.Addr]place{}, map[string]place{}
+	phones := map[string]bool{}
 	var kept []host
 	for _, h := range p.hosts {
 		phone := slices.Contains(snomOUIs, h.mac.OUI())
@@ -359,12 +360,14 @@ func (p *plan) settleHosts() {
 			continue
 		}
 		h.name = p.hostName(h)
-		if phone {
-			// A phone's name is its own.
-			if at, ok := names[h.name]; ok && h.name != "" {
-				p.problem(h.place, "the name %q is another phone's, at %s:%d: it is left out", h.name, at.file, at.line)
-				h.name = ""
+		// A phone's name is its own.
+		if at, ok := names[strings.ToLower(h.name)]; ok && h.name != "" && (phone || phones[strings.ToLower(h.name)]) {
+			of := "another phone"
+			if !phones[strings.ToLower(h.name)] {
+				of = "a host"
 			}
+			p.problem(h.place, "the name %q is that of %s, at %s:%d: it is left out", h.name, of, at.file, at.line)
+			h.name = ""
 		}
 		if h.address.IsValid() {
 			if why := p.refused(h, addresses); why != "" {
@@ -380,8 +383,9 @@ func (p *plan) settleHosts() {
 		if h.address.IsValid() {
 			addresses[h.address] = h.place
 		}
-		if phone && h.name != "" {
-			names[h.name] = h.place
+		if h.name != "" {
+			names[strings.ToLower(h.name)] = h.place
+			phones[strings.ToLower(h.name)] = phone
 		}
 		kept = append(kept, h)
 	}
