@@ -333,17 +333,41 @@ func (t *lint) whole(own, whole layer, of about, m Model) {
 	t.keys(own, of, m)
 	t.templates(own, whole, of)
 	t.languages(own, whole, of)
+	t.phonebook(whole, of, m)
 }
 
 func (t *lint) keys(own layer, of about, m Model) {
-	last := m.Keys - 1
-	if m.Keys == 0 || m.Modules > 0 {
+	if m.Keys == 0 {
 		return
+	}
+	last, with := m.Keys-1, ""
+	if m.Modules > 0 {
+		last += m.Modules * m.moduleKeys()
+		with = fmt.Sprintf(", those of %d expansion modules among them", m.Modules)
 	}
 	for _, k := range own.keys {
 		if k.index > last {
-			t.l.warn(of, ruleKeyBeyond, k.source.rng, "Key beyond the model's", "%s has the keys 0 to %d, so that there is no key %d.", m.Name, last, k.index)
+			t.l.warn(of, ruleKeyBeyond, k.source.rng, "Key beyond the model's", "%s has the keys 0 to %d%s, so that there is no key %d.", m.Name, last, with, k.index)
 		}
+	}
+}
+
+// phonebook warns of entries for which the phone has no room, where the first of
+// them is written.
+func (t *lint) phonebook(whole layer, of about, m Model) {
+	limit := m.PhonebookLimit
+	if limit == 0 {
+		return
+	}
+	if e := whole.everyone; e != nil {
+		if t.said[finding{rulePhonebookFull, e.source.rng}] || len(whole.contacts)+len(t.l.set.phones) <= limit {
+			return
+		}
+		whole = t.l.set.complete(whole, nil, of.phone)
+	}
+	if n := len(whole.contacts); n > limit {
+		t.once(of, rulePhonebookFull, whole.contacts[limit].source.rng, "Phone book that is too long",
+			"%s takes %d entries, and its phone book has %d: the phone leaves out those from here on. Let it search a directory instead (ldap).", m.Name, limit, n)
 	}
 }
 

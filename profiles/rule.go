@@ -43,6 +43,7 @@ const (
 	ruleFlagConflict       config.Rule = "flag-conflict"
 	ruleKeyTwice           config.Rule = "key-twice"
 	ruleKeyBeyond          config.Rule = "key-beyond-model"
+	rulePhonebookFull      config.Rule = "phonebook-full"
 	ruleIdentityBeyond     config.Rule = "identity-beyond-model"
 	ruleNoPassword         config.Rule = "identity-password"
 	ruleNoRegistrar        config.Rule = "identity-registrar"
@@ -82,6 +83,7 @@ func Rules() map[config.Rule]string {
 		ruleOpenSecret:         "A password stands in a document that every phone may read.",
 		ruleFlagConflict:       "The phone's file leaves a setting to its user (!), and the general file overwrites it each time.",
 		ruleKeyTwice:           "Two layers of a phone set the same key differently.",
+		rulePhonebookFull:      "A phone book has more entries than the model takes.",
 		ruleKeyBeyond:          "A key has a number beyond the model's keys and those of its expansion modules.",
 		ruleIdentityBeyond:     "An identity has a number beyond the model's identities.",
 		ruleNoPassword:         "An identity has a user and no password.",
