@@ -41,6 +41,14 @@ func TestDocumentedConfigurationLoads(t *testing.T) {
 		if err := os.CopyFS(dir, os.DirFS("testdata/docs")); err != nil {
 			t.Fatal(err)
 		}
+		snom := newMaker(t)
+		pair, err := os.ReadFile(snom.phone(t, "server.office.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"makers.pem": snom.pem(), "server.pem": string(pair), "server.key": string(pair)} {
+			write(t, filepath.Join(dir, "tls", name), text)
+		}
 		if out, err := dialtone(t, "check", "--config", dir).CombinedOutput(); err != nil {
 			t.Errorf("the configuration in %s: %v\n%s", f, err, out)
 		}

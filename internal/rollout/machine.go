@@ -177,6 +177,9 @@ func (m *machine) refusal(r Report) string {
 		return ""
 	case p != nil && p.Stage == Failed:
 		return "the rollout has given this phone up: " + p.Reason
+	case r.Version == "":
+		// Over TFTP none says. It could never be seen to come back.
+		return "the phone does not say which firmware it runs, so the rollout leaves it as it is"
 	case m.now.Year() < 2025:
 		return "the clock of the appliance is not set, so the rollout waits"
 	case !m.plan.Window.Open(m.now):

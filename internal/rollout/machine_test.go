@@ -111,7 +111,7 @@ func play(t *testing.T, text string) string {
 		}
 		switch words[1] {
 		case "ask", "see":
-			r := Report{MAC: phone(n), Known: true, Version: words[3], Reached: words[3] == plan.Firmware, Ready: true, Asks: words[1] == "ask"}
+			r := Report{MAC: phone(n), Known: true, Version: strings.TrimPrefix(words[3], "silent"), Reached: words[3] == plan.Firmware, Ready: true, Asks: words[1] == "ask"}
 			if !r.Reached {
 				r.Image = plan.Firmware + ".bin"
 				if len(words) > 4 {
