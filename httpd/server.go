@@ -137,6 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, reason := http.StatusInternalServerError, "internal error"
 		if refusal, ok := errors.AsType[*provision.Refusal](err); ok {
 			status, reason = refusal.Status, refusal.Reason
+			h["Www-Authenticate"] = refusal.Challenges
 		}
 		if status == http.StatusServiceUnavailable {
 			h.Set("Retry-After", "5")
@@ -241,6 +242,7 @@ func (s *Server) open(r *http.Request) (a *provision.Answer, err error) {
 		Local:     local(r),
 		Protocol:  "http",
 		UserAgent: r.UserAgent(),
+		Method:    r.Method, Target: r.RequestURI, Authorization: r.Header.Get("Authorization"),
 	}
 	if r.TLS != nil {
 		request.Protocol, request.Certificates = "https", r.TLS.PeerCertificates

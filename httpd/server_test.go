@@ -245,7 +245,7 @@ func TestRequests(t *testing.T) {
 		}
 		want := provision.Request{
 			Path: tt.path, RawQuery: tt.query, Source: loopback, Local: loopback,
-			Protocol: "http", UserAgent: "snomD785-SIP 10.1",
+			Protocol: "http", UserAgent: "snomD785-SIP 10.1", Method: "GET", Target: tt.target,
 		}
 		if diff := cmp.Diff(want, <-asked, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.target, diff)

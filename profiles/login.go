@@ -1,8 +1,11 @@
 package profiles
 
+import "dialtone/internal/mac"
+
 var (
-	webLoginSchema  = schema(attributes("user", "password"))
-	adminModeSchema = schema(attributes("enabled", "password"))
+	webLoginSchema   = schema(attributes("user", "password"))
+	httpClientSchema = schema(attributes("user", "password"))
+	adminModeSchema  = schema(attributes("enabled", "password"))
 )
 
 // webLogin writes the login of the phone's web pages: where nothing else is
@@ -51,4 +54,46 @@ func (e *evaluator) password(w word, name, kind string) {
 	}
 	s.value.text, s.source = text, e.source(w.rng)
 	e.add(s)
+}
+
+// httpClient writes what the phone shows to a setting server that asks for
+// credentials: its MAC and a password of its own, where nothing else is said.
+func (e *evaluator) httpClient(w word) {
+	const user = "http_client_user"
+	switch {
+	case w.attrs["user"] != nil:
+		e.argument(w.attrs, "user", setting{name: user, index: noIndex}, nil)
+	case !e.phone.IsZero():
+		e.written(user, e.phone.Hex(), w.rng)
+	}
+	e.password(w, "http_client_pass", "http")
+}
+
+// login is what a phone shows to a setting server.
+type login struct{ user, password string }
+
+// Login gives http_client_user and http_client_pass of a phone's own file, however
+// they came to be there. ok is false where one is missing.
+func (s *Set) Login(m mac.Addr) (user, password string, ok bool) {
+	p := s.byMAC[m]
+	if p == nil {
+		return "", "", false
+	}
+	known, cached := s.logins.Load(m)
+	if !cached {
+		var l login
+		own, _ := s.ownLayer(p, Model{}, Server{})
+		for _, s := range own.settings {
+			switch s.name {
+			case "http_client_user":
+				l.user = s.value.text
+			case "http_client_pass":
+				l.password = s.value.text
+			}
+		}
+		known = l
+		s.logins.Store(m, l)
+	}
+	l := known.(login)
+	return l.user, l.password, l.user != "" && l.password != ""
 }

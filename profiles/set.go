@@ -53,6 +53,7 @@ type Set struct {
 
 	layers    *cache[layerKey, generalLayer]
 	documents *cache[documentKey, Document]
+	logins    sync.Map // of phones that asked with one: mac.Addr to login
 	sheets    sync.Map // of contacts that were read already: sheetKey to []contact
 }
 

@@ -35,6 +35,7 @@ var wordKinds = []wordKind{
 	{name: "vlan", schema: vlanSchema, write: (*evaluator).vlan},
 	{name: "polling", schema: pollingSchema, write: (*evaluator).polling, perPhone: true},
 	{name: "web_login", schema: webLoginSchema, write: (*evaluator).webLogin, perPhone: true, private: true},
+	{name: "http_client", schema: httpClientSchema, write: (*evaluator).httpClient, perPhone: true, private: true},
 	{name: "admin_mode", schema: adminModeSchema, write: (*evaluator).adminMode, perPhone: true, private: true},
 }
 

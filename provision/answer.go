@@ -23,6 +23,8 @@ type Request struct {
 	Local     netip.Addr // the address that it was sent to: links in the answer carry it
 	Protocol  string     // "http", "https" or "tftp", for the log
 	UserAgent string     // a hint only
+	// Method, Target and Authorization are as they stand in the request; "" over TFTP.
+	Method, Target, Authorization string
 	// Certificates are what the client showed over HTTPS, its own first. That it has
 	// the key is proven; who signed it is not.
 	Certificates []*x509.Certificate
@@ -60,8 +62,10 @@ func (a *Answer) Seal(seal func(secret string) string) []byte { return a.documen
 // Refusal is the error of [Desk.Open]. Reason is one line for the wire: it says
 // what to do, and holds neither a secret nor a path of this machine.
 type Refusal struct {
-	Status int // 403, 404 or 503, as in HTTP
+	Status int // 401, 403, 404 or 503, as in HTTP
 	Reason string
+
+	Challenges []string // of a 401: the values of WWW-Authenticate
 
 	miss bool // somebody asked for what is another's
 }

@@ -5,6 +5,7 @@ package provision
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -31,7 +32,8 @@ type Config struct {
 	Set      func() *profiles.Set
 	FilesDir func() string // may be missing, and may appear later
 	Secrets  func() string
-	Witness  Witness // nil: nobody is known
+	HTTPAuth func() string // AuthDigest, AuthBasic; nil or anything else: credentials are no witness
+	Witness  Witness       // nil: nobody is known
 	// Neighbours are asked where Witness knows nobody; nil: nothing is known of them.
 	Neighbours Neighbours
 	// Devices gives the MACs that a certificate holds, once it is found to be signed by
@@ -51,6 +53,7 @@ type documents interface {
 	Render(r profiles.Request) (profiles.Document, error)
 	Explain(r profiles.Request) ([]profiles.Explained, error)
 	ParsePath(path, rawQuery string) (profiles.Path, error)
+	Login(m mac.Addr) (user, password string, ok bool)
 }
 
 // Desk answers requests. It is safe for concurrent use.
@@ -60,6 +63,8 @@ type Desk struct {
 	secrets    func() string
 	witness    Witness
 	neighbours Neighbours
+	auth       func() string
+	nonces     nonces
 	wait       func(time.Duration)
 	misses     misses
 	devices    func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
@@ -83,14 +88,17 @@ func newDesk(c Config, set func() documents) *Desk {
 	if c.Neighbours == nil {
 		c.Neighbours = nobody{}
 	}
+	if c.HTTPAuth == nil {
+		c.HTTPAuth = func() string { return "" }
+	}
 	if c.Wait == nil {
 		c.Wait = time.Sleep
 	}
-	return &Desk{
-		set:        set,
-		files:      files{dir: c.FilesDir},
-		secrets:    c.Secrets,
-		neighbours: c.Neighbours, wait: c.Wait,
+	d := &Desk{
+		set:     set,
+		files:   files{dir: c.FilesDir},
+		secrets: c.Secrets,
+		auth:    c.HTTPAuth, neighbours: c.Neighbours, wait: c.Wait,
 		witness: c.Witness, devices: c.Devices, register: c.Register, rollouts: c.Rollouts,
 		log: c.Log,
 		now: c.Now,
@@ -98,6 +106,8 @@ func newDesk(c Config, set func() documents) *Desk {
 		served:   Throttle{SourceBurst: 64, SourceRate: 1, TotalBurst: 4096, TotalRate: 20},
 		refusals: Throttle{SourceBurst: 16, SourceRate: 0.2, TotalBurst: 256, TotalRate: 2},
 	}
+	rand.Read(d.nonces.key[:])
+	return d
 }
 
 // Open answers one request. The error is always a *Refusal. Each request is an

@@ -52,6 +52,8 @@ var witness = leases{
 // fakeSet is documents, as struct of functions.
 func (fakeSet) Explain(profiles.Request) ([]profiles.Explained, error) { return nil, nil }
 
+func (fakeSet) Login(mac.Addr) (user, password string, ok bool) { return "", "", false }
+
 type fakeSet struct {
 	phones map[mac.Addr]profiles.Phone
 	render func(r profiles.Request) (profiles.Document, error)

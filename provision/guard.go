@@ -92,6 +92,25 @@ func (d *Desk) guard(set documents, own mac.Addr, r Request, id identity) (by st
 	case id.mac == own:
 		return id.by, nil
 	}
+	auth := d.auth()
+	if challenges := d.challenges(auth, false); challenges != nil && r.Protocol != protocolTFTP {
+		const reason = "what belongs to %s goes only to its own address, or with its http_client_user and http_client_pass"
+		refusal := refuse(http.StatusUnauthorized, reason, own)
+		refusal.Challenges = challenges
+		if r.Authorization == "" {
+			// How everybody begins who has credentials: no miss.
+			return "", refusal
+		}
+		switch d.credentials(auth, own, r) {
+		case credentialsRight:
+			return ByCredentials, nil
+		case credentialsStale:
+			refusal.Challenges = d.challenges(auth, true)
+			return "", refusal
+		case credentialsWrong:
+		}
+		return "", d.missed(r, refusal)
+	}
 	return "", d.missed(r, refuse(http.StatusForbidden,
 		"what belongs to %s goes only to its own address, leased here or seen on the wire, and %s is not it: let the phone use DHCP, then restart it", own, r.Source))
 }

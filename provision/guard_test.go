@@ -209,7 +209,7 @@ func TestMissesBounded(t *testing.T) {
 	if len(m.sources) > maxSources {
 		t.Errorf("%d sources", len(m.sources))
 	}
-	if m.isShut(source(0), now) || !m.isShut(source(3*maxSources), now) {
+	if isShut(&m, source(0), now) || !isShut(&m, source(3*maxSources), now) {
 		t.Error("one that has room shares the fate of those that have none")
 	}
 	now = now.Add(shutOut)
@@ -222,7 +222,9 @@ func TestMissesBounded(t *testing.T) {
 			m.waited()
 		}
 	}
-	if !m.isShut(source(1), now) || m.isShut(source(1), now.Add(-24*time.Hour)) {
+	if !isShut(&m, source(1), now) || isShut(&m, source(1), now.Add(-24*time.Hour)) {
 		t.Error("the clock")
 	}
 }
+
+func isShut(m *misses, source netip.Addr, now time.Time) bool { return m.of(source, now).shut(now) }

@@ -43,20 +43,6 @@ const (
 	stillShut
 )
 
-// isShut reports whether source is shut out. It is cheap.
-func (m *misses) isShut(source netip.Addr, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.sources[SourceOf(source)]
-	if s == nil {
-		if len(m.sources) < maxSources {
-			return false
-		}
-		s = &m.shared
-	}
-	return s.shut(now)
-}
-
 // shut is about a time that may have been set back: nobody is shut out for longer
 // than shutOut.
 func (s *missing) shut(now time.Time) bool {

@@ -107,3 +107,42 @@ func TestGuardByTheWire(t *testing.T) {
 		t.Errorf("general: status %s", status)
 	}
 }
+
+// A phone behind another address proves itself by what only its own file told it.
+func TestCredentialsFromElsewhere(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "login", nil)
+	o.edit(t, "dialtone.hcl", `secrets = "lease"`, "http_auth = \"digest\"\n  secrets = \"lease\"")
+	o.edit(t, "profiles.hcl", `profile "desk" {`, "profile \"desk\" {\n  http_client {}")
+	o.start(t)
+	own := guarded()[0]
+	file := o.render(t, reception.String(), own)
+	_, after, _ := bytes.Cut(file, []byte("<http_client_pass"))
+	_, after, _ = bytes.Cut(after, []byte(">"))
+	password, _, _ := bytes.Cut(after, []byte("<"))
+	if len(password) != 16 {
+		t.Fatalf("the password is %q in\n%s", password, file)
+	}
+	far := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
+	for _, c := range []struct {
+		user, status string
+		args         []string
+	}{
+		{reception.Hex() + ":" + string(password), "200", []string{"--digest"}},
+		{reception.Hex() + ":" + string(password), "401", []string{"--basic"}},
+		{reception.Hex() + ":wrong", "401", []string{"--digest"}},
+		{anna.Hex() + ":" + string(password), "401", []string{"--digest"}},
+	} {
+		status, body := curl(t, far, "http://"+server+own, append(c.args, "--user", c.user)...)
+		if status != c.status {
+			t.Errorf("%s %v: status %s, want %s\n%s", c.user, c.args, status, c.status, body)
+		}
+		if status == "200" {
+			checkServed(t, "with credentials", body, file)
+		}
+	}
+	h, _ := o.leased(t, reception, "snomD785")
+	if status, _ := curl(t, h, "http://"+server+own); status != "200" {
+		t.Errorf("by its lease alone: status %s", status)
+	}
+}

@@ -111,6 +111,7 @@ func newDesk(current func() *configuration, c provision.Config) *provision.Desk 
 	c.Set = func() *profiles.Set { return current().Set }
 	c.FilesDir = func() string { return current().Appliance.FilesDir }
 	c.Secrets = func() string { return current().Provisioning.Secrets }
+	c.HTTPAuth = func() string { return current().Provisioning.HTTPAuth }
 	c.Now = time.Now
 	return provision.New(c)
 }

@@ -140,6 +140,7 @@ type VendorClass struct {
 type Provisioning struct {
 	Scheme   string // http, https or tftp
 	Secrets  string // lease, certificate or anyone
+	HTTPAuth string // off, digest or basic: which credentials are a witness
 	PnP      bool
 	HTTPPort int
 	TFTPPort int

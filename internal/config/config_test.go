@@ -58,7 +58,7 @@ func TestLoadExample(t *testing.T) {
 		Classes: []VendorClass{{Name: "pxe", Match: "PXEClient", Options: []Option{
 			{Code: 66, Data: []byte("192.168.50.3")}, {Code: 67, Data: []byte("undionly.kpxe")},
 		}}},
-		Provisioning: Provisioning{Scheme: "http", Secrets: "lease", PnP: true, HTTPPort: 80, TFTPPort: 69},
+		Provisioning: Provisioning{Scheme: "http", Secrets: "lease", HTTPAuth: "off", PnP: true, HTTPPort: 80, TFTPPort: 69},
 		DNS: &DNS{
 			Forwarders: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53")},
 			Hold:       []string{"provisioning.snom.com", "secure-provisioning.snom.com"},
@@ -224,7 +224,7 @@ provisioning {
 			},
 			{Name: "b", Interface: "eth0", Subnet: netip.MustParsePrefix("192.0.2.0/25"), DNSSet: true, LeaseTime: 7 * 24 * time.Hour, MaxLeasesPerMAC: 16, Authoritative: new(false)},
 		},
-		Provisioning: Provisioning{Scheme: "https", Secrets: "lease", HTTPPort: 8080, TFTPPort: 69},
+		Provisioning: Provisioning{Scheme: "https", Secrets: "lease", HTTPAuth: "off", HTTPPort: 8080, TFTPPort: 69},
 		HTTPS:        &HTTPS{Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "cert.pem"), Port: 8443},
 		DNS: &DNS{
 			Forwarders: []netip.AddrPort{

@@ -21,7 +21,7 @@ const (
 // The schemas of the blocks that this file reads.
 var (
 	applianceSchema    = arguments("interface", "state_dir", "files_dir")
-	provisioningSchema = arguments("scheme", "secrets", "pnp", "http_port", "tftp_port")
+	provisioningSchema = arguments("scheme", "secrets", "http_auth", "pnp", "http_port", "tftp_port")
 	httpsSchema        = arguments("certificate", "key", "client_ca", "port", "legacy")
 	dnsSchema          = with(arguments("forwarders", "hold"), "record", "name")
 	recordSchema       = arguments("address", "addresses")
@@ -42,13 +42,14 @@ func (d *decoder) appliance(block *hcl.Block) {
 
 func (d *decoder) provisioning(block *hcl.Block) {
 	p := &d.cfg.Provisioning
-	*p = Provisioning{Scheme: "http", Secrets: "lease", PnP: true, HTTPPort: 80, TFTPPort: 69}
+	*p = Provisioning{Scheme: "http", Secrets: "lease", HTTPAuth: "off", PnP: true, HTTPPort: 80, TFTPPort: 69}
 	if block == nil {
 		return
 	}
 	b := d.open(block, provisioningSchema)
 	p.Scheme = b.oneOf("scheme", p.Scheme, "http", "https", "tftp")
 	p.Secrets = b.oneOf("secrets", p.Secrets, "lease", "certificate", "anyone")
+	p.HTTPAuth = b.oneOf("http_auth", p.HTTPAuth, "off", "digest", "basic")
 	p.PnP = b.boolean("pnp", p.PnP)
 	p.HTTPPort = b.integer("http_port", p.HTTPPort, 1, maxPort)
 	p.TFTPPort = b.integer("tftp_port", p.TFTPPort, 1, maxPort)
