@@ -21,7 +21,7 @@ func TestThrottle(t *testing.T) {
 		th := newThrottle()
 		now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 		every := rapid.SampledFrom([]time.Duration{clientEvery, clientEvery / 3, clientEvery / portClients}).Draw(t, "every")
-		most := int64(burst / every)
+		most := float64(burst) / float64(every)
 		spent := map[uint64]float64{} // of most, since when
 		since := map[uint64]time.Time{}
 		made := uint64(1000)
@@ -29,11 +29,11 @@ func TestThrottle(t *testing.T) {
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
 			case 0, 1:
 				name := th.name('m', []byte{byte(rapid.IntRange(1, 4).Draw(t, "name"))})
-				for range rapid.Int64Range(1, 2*most).Draw(t, "messages") {
+				for range rapid.Int64Range(1, int64(2*most)).Draw(t, "messages") {
 					spent[name] = max(0, spent[name]-float64(now.Sub(since[name]))/float64(every))
 					since[name] = now
 					allowed := th.allows(now, name, every)
-					if left := float64(most) - spent[name]; allowed && left < 0.99 || !allowed && left > 1.01 {
+					if left := most - spent[name]; allowed && left < 0.99 || !allowed && left > 1.01 {
 						t.Fatalf("allowed is %v with %v left", allowed, left)
 					}
 					if allowed {
