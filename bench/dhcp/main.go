@@ -15,11 +15,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -113,21 +111,7 @@ func (b *bench) bootWith(ctx context.Context, p peer, prefix netip.Prefix, prepa
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench/dhcp: %v\n", err)
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := measure(ctx, o, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "bench/dhcp: %v\n", err)
-		return 1
-	}
-	return 0
+	return rig.Main("bench/dhcp", args, stdout, stderr, parse, measure)
 }
 
 // measure does everything that was asked for. What was measured is printed,

@@ -13,11 +13,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -85,21 +83,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench/files: %v\n", err)
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := measure(ctx, o, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "bench/files: %v\n", err)
-		return 1
-	}
-	return 0
+	return rig.Main("bench/files", args, stdout, stderr, parse, measure)
 }
 
 // measure does what was asked for. What was measured is printed, even where it

@@ -13,10 +13,8 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -77,21 +75,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench/storm: %v\n", err)
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := measure(ctx, o, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "bench/storm: %v\n", err)
-		return 1
-	}
-	return 0
+	return rig.Main("bench/storm", args, stdout, stderr, parse, measure)
 }
 
 func rows(o options) []rig.Row {
