@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -182,12 +183,16 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 	if !strings.Contains(log.String(), `kept from clients" mac=00:00:5e:00:53:09 ip=192.0.2.10`) {
 		t.Errorf("log:\n%s", &log)
 	}
-	found := false
-	for _, l := range store.View().Snapshot() {
-		found = found || l.Addr == netip.MustParseAddr("192.0.2.10") && l.State == lease.Declined && l.MAC == testClient(9)
+	// No reply waits for the record of a decline, so it may be written after the offer.
+	onRecord := func() bool {
+		return slices.ContainsFunc(store.View().Snapshot(), func(l lease.Lease) bool {
+			return l.Addr == netip.MustParseAddr("192.0.2.10") && l.State == lease.Declined && l.MAC == testClient(9)
+		})
 	}
-	if !found {
-		t.Error("the address is not on record as declined")
+	for end := time.Now().Add(20 * time.Second); !onRecord(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the address is not on record as declined")
+		}
 	}
 }
 
