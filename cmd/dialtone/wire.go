@@ -87,7 +87,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		return keeper.Run(ctx, a.rollouts.plans)
 	}})
 	a.desk = newDesk(a.current.Load, provision.Config{
-		Witness: a.leases, Neighbours: neighbours{a.current.Load, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
+		Witness: a.leases, Neighbours: neighbours{a.current.Load, neighbour.NewTable(), log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
 		Rollouts: a.rollouts, Log: log,
 	})
 	if len(cfg.Networks) > 0 {
@@ -131,6 +131,7 @@ func (a *appliance) openLeases(dir string) (*lease.Store, error) {
 // server's, or one that was set at the phone by hand.
 type neighbours struct {
 	current func() *configuration
+	table   *neighbour.Table
 	log     *slog.Logger
 }
 
@@ -146,7 +147,7 @@ func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
 			return mac.Addr{}, false
 		}
 	}
-	m, ok, err := neighbour.Lookup(addr, local)
+	m, ok, err := n.table.Lookup(addr, local, time.Now())
 	if err != nil {
 		n.log.Debug("asking the wire", "ip", addr.String(), "err", err)
 	}

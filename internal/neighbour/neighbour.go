@@ -8,7 +8,6 @@ package neighbour
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
@@ -62,23 +61,15 @@ func Lookup(addr, local netip.Addr) (m mac.Addr, ok bool, err error) {
 // interfaceOf finds the interface that has the address local, where addr is on its
 // wire too.
 func interfaceOf(local, addr netip.Addr) (index int, ok bool, err error) {
-	interfaces, err := net.Interfaces()
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
 	if err != nil {
-		return 0, false, fmt.Errorf("listing interfaces: %w", err)
+		return 0, false, fmt.Errorf("listing addresses: %w", err)
 	}
-	for _, i := range interfaces {
-		if i.Flags&(net.FlagUp|net.FlagLoopback) != net.FlagUp {
-			continue
-		}
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue // it has gone meanwhile
-		}
-		for _, a := range addrs {
-			p, err := netip.ParsePrefix(a.String())
-			if err == nil && p.Addr() == local && p.Contains(addr) {
-				return i.Index, true, nil
-			}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		bits, _ := a.Mask.Size()
+		if ok && ip.Unmap() == local && netip.PrefixFrom(local, bits).Contains(addr) {
+			return a.LinkIndex, true, nil
 		}
 	}
 	return 0, false, nil
