@@ -39,9 +39,17 @@ var kindNames = map[Kind]string{
 	MACContainer: "mac container", Firmware: "firmware", File: "file",
 }
 
-// String names a kind, as the register keeps it; "" for those of which a phone may
-// have many, and of which it therefore keeps none.
+// String names a kind of which a phone has one document; "" for the others.
 func (k Kind) String() string { return kindNames[k] }
+
+// Slot names what a phone has at the path, as the register keeps it: by its kind
+// where there is one of that kind, whatever the path, else by the path in lower case.
+func (p Path) Slot() string {
+	if name := p.Kind.String(); name != "" {
+		return name
+	}
+	return strings.ToLower(p.String())
+}
 
 // Kinds gives the kinds of documents, in the order in which a phone that asks for
 // them obeys them.

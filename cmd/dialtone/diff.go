@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -13,8 +12,6 @@ import (
 
 	"dialtone/internal/mac"
 	"dialtone/internal/phonefile"
-	"dialtone/profiles"
-	"dialtone/provision"
 )
 
 // diffCmd compares the configuration as it is on the disk with what a phone
@@ -57,7 +54,7 @@ type phoneDiff struct {
 
 // change is one value that would be another. A side that has none is nil.
 type change struct {
-	Kind string  `json:"kind"` // as in an explanation
+	Kind string  `json:"kind"` // as in an explanation; also phrase, file (a link) and document (of which size and hash alone are told)
 	Name string  `json:"name,omitempty"`
 	Idx  *int    `json:"idx,omitempty"`
 	Old  *string `json:"old"`
@@ -106,84 +103,6 @@ func (c *diffCmd) compare(a *app) (phoneDiff, error) {
 	return d, nil
 }
 
-// side is a phone as documents set it.
-type side struct {
-	phonefile.Memory
-	images []phonefile.Link
-}
-
-func (s *side) apply(path string, body []byte) error {
-	f, err := s.ApplyFile(body)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	s.images = append(s.images, f.Images...)
-	return nil
-}
-
-// sides makes the phone twice: of what it last got, and of what it would get now.
-func sides(desk *provision.Desk, set *profiles.Set, p *seenPhone, seal func(string) string) (before, after side, notes []string, err error) {
-	view := asSeen(p.Phone)
-	var paths []string
-	for _, path := range set.Documents(p.MAC, p.Model, set.Server(p.Model, view.Local)) {
-		if path.Kind.String() != "" {
-			paths = append(paths, path.String())
-		}
-	}
-	if d, ok := p.Documents[profiles.MACContainer.String()]; ok {
-		paths = append(paths, d.Path)
-	}
-	for i, path := range paths {
-		// A document may have several paths: the phone's own choice stays.
-		at, err := profiles.ParsePath(path, "")
-		if err != nil {
-			return before, after, nil, err
-		}
-		asked := p.Documents[at.Kind.String()].Path
-		if was, err := profiles.ParsePath(asked, ""); err == nil && (was.Model == "" || was.Model == at.Model) {
-			paths[i] = asked
-		}
-	}
-	now := map[string]string{} // revisions by kind
-	bodies := map[string][]byte{}
-	for _, path := range paths {
-		view.Path = path
-		answer, err := desk.Render(view)
-		if refusal, ok := errors.AsType[*provision.Refusal](err); ok && refusal.Status != 503 {
-			continue
-		}
-		if err != nil {
-			return before, after, nil, err
-		}
-		kind := answer.Kind().String()
-		if _, asked := p.Documents[kind]; answer.Kind() == profiles.FirmwareStatus && !asked && !p.LastSeen.IsZero() &&
-			after.Setting("update_policy") != "auto_update" {
-			continue // it asks for settings alone
-		}
-		bodies[kind], now[kind] = answer.Seal(seal), answer.Revision()
-		if err := after.apply(path, bodies[kind]); err != nil {
-			return before, after, nil, err
-		}
-	}
-	for kind := range profiles.Kinds() {
-		d, asked := p.Documents[kind.String()]
-		body := p.Got[kind.String()]
-		if body == nil && d.Revision != "" && d.Revision == now[kind.String()] {
-			body = bodies[kind.String()]
-		}
-		switch {
-		case !asked || d.Revision == "":
-		case body == nil:
-			notes = append(notes, fmt.Sprintf("%s was too large to be kept: all of it shows as new", d.Path))
-		default:
-			if err := before.apply(d.Path, body); err != nil {
-				return before, after, nil, err
-			}
-		}
-	}
-	return before, after, notes, nil
-}
-
 // valueID tells values of a phone apart.
 type valueID struct {
 	kind, name string
@@ -195,11 +114,11 @@ func (a valueID) compare(b valueID) int {
 }
 
 func kindOrder(kind string) int {
-	return slices.Index([]string{"setting", "key", "contact", "template", "gui language", "web language", "firmware"}, kind)
+	return slices.Index([]string{"setting", "key", "contact", "template", "gui language", "web language", "phrase", "upload", "certificate", "file", "document", "firmware"}, kind)
 }
 
 // values lists what a phone is set to, each as a line.
-func (s side) values() map[valueID]string {
+func (s *side) values() map[valueID]string {
 	all := map[valueID]string{}
 	for _, v := range s.Settings {
 		id := valueID{"setting", v.Name, -1}
@@ -217,6 +136,7 @@ func (s side) values() map[valueID]string {
 				text += fmt.Sprintf(" %s=%q", more.name, more.value)
 			}
 		}
+		text += k.More
 		if k.Context != "active" {
 			text += fmt.Sprintf(" context=%q", k.Context)
 		}
@@ -245,12 +165,34 @@ func (s side) values() map[valueID]string {
 	for _, l := range s.Languages {
 		all[valueID{l.For + " language", l.Name, -1}] = l.URL
 	}
-	for n, i := range s.images {
-		id := valueID{"firmware", "", -1}
-		if n > 0 {
-			id.idx = n + 1
+	for path, list := range s.phrases {
+		for _, p := range list {
+			all[valueID{"phrase", path + " " + p.Name, -1}] = p.Text
 		}
-		all[id] = i.URL
+	}
+	for _, u := range s.Uploads {
+		all[valueID{"upload", u.Type, -1}] = u.URL
+	}
+	for n, c := range s.Certificates {
+		all[valueID{"certificate", "", n + 1}] = cmp.Or(c.URL, c.Base64)
+	}
+	for _, link := range s.links {
+		all[valueID{"file", link, -1}] = "linked"
+	}
+	for path, body := range s.others {
+		all[valueID{"document", path, -1}] = sizeAndHash(body)
+	}
+	for what, list := range map[string][]phonefile.Link{"": s.images, "modules": s.modules} {
+		for n, i := range list {
+			id := valueID{"firmware", what, -1}
+			if n > 0 {
+				id.idx = n + 1
+			}
+			all[id] = i.URL
+		}
+	}
+	for _, v := range s.versions {
+		all[valueID{"firmware", cmp.Or(v.Handset, "version"), -1}] = v.Software + " branch " + v.Branch
 	}
 	return all
 }
@@ -263,7 +205,7 @@ func withPerm(value, perm string) string {
 }
 
 // changes lists what differs, sorted, with secrets masked.
-func (s side) changes(now side) []change {
+func (s *side) changes(now *side) []change {
 	before, after := s.values(), now.values()
 	ids := make([]valueID, 0, len(after))
 	for id := range after {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -128,10 +129,16 @@ func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
 		return stateRefused, own.Reason
 	}
 	view := asSeen(k)
-	for kind := range profiles.Kinds() {
-		d, asked := k.Documents[kind.String()]
-		if !asked {
-			continue
+	started := k.Documents[profiles.ModelContainer.String()].Asked
+	if one := k.Documents[profiles.MACContainer.String()].Asked; one.After(started) {
+		started = one
+	}
+	for slot, d := range k.Documents {
+		if slot == profiles.Firmware.String() {
+			continue // an image
+		}
+		if linked := d.Asked.Before(started); linked && (strings.HasPrefix(slot, "/") || strings.HasSuffix(slot, " languages")) {
+			continue // the containers that it has now do not list it any more
 		}
 		view.Path = d.Path
 		now := ""

@@ -280,6 +280,102 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffOfLinkedDocuments changes what containers and languages link, and what
+// is for a phone that reads files of its own kind.
+func TestDiffOfLinkedDocuments(t *testing.T) {
+	t.Parallel()
+	s := newPhonesSite(t)
+	dir := filepath.Dir(s.config)
+	m3 := []byte("%USER%:\"101\"\nEND_OF_FILE\n")
+	writeFile(t, filepath.Join(dir, "m3.cfg"), string(m3))
+	writeFile(t, filepath.Join(dir, "plan.xml"), `<ReplacementPlan><key id="a"/></ReplacementPlan>`)
+	s.edit(t, `document "hold.xml" {`, `
+document "/m3/settings/{mac}.cfg" { file = "m3.cfg" }
+document "/common/base.xml" { file = "base.xml" }
+document "plan.xml" {
+  file = "plan.xml"
+  join = "phone"
+}
+document "/snom360.htm" { template = "360.xml" }
+document "hold.xml" {`)
+	s.edit(t, `language  = "English"`, `web_language = "Dansk"`)
+	writeFile(t, filepath.Join(dir, "360.xml"), `<setting-files><file url="${server.url}/common/base.xml"/><file url="http://elsewhere.example/x.xml"/></setting-files>`)
+	writeFile(t, filepath.Join(dir, "base.xml"), `<settings><phone-settings><call_waiting perm="">on</call_waiting></phone-settings></settings>`)
+	cfg, err := load(s.config, statePasswords)
+	if err != nil || cfg.Report.HasErrors() {
+		t.Fatal(err, writeReport(os.Stderr, cfg.Report))
+	}
+	s.app.current.Store(&cfg)
+
+	get := func(path string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("User-Agent", "snom360-SIP 8.7.5.35 1.1 000413000009")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v, %v", path, answer, err)
+		}
+		_ = answer.Body.Close()
+	}
+	boot(t, s.url, "snomD785", annaMAC)
+	for _, path := range []string{"/snom360.htm", "/snom360-000413000009.htm", "/common/base.xml", "/snom360/000413000009.xml", "/snom360/000413000009/plan.xml", "/m3/settings/000413000009.cfg"} {
+		get(path)
+	}
+	diff := func(who string) (int, string) {
+		t.Helper()
+		status, stdout, stderr := command(s.config, "diff", who)
+		return status, seenTimes.ReplaceAllString(stdout, "TIME") + stderr
+	}
+	s.control(t)
+	for _, who := range []string{annaMAC, "000413000009"} {
+		if status, out := diff(who); status != 0 || out != "" {
+			t.Errorf("%s: nothing has changed: exit status %d\n%s", who, status, out)
+		}
+	}
+
+	s.edit(t, `"Hjem"`, `"Forside"`)
+	writeFile(t, filepath.Join(dir, "hold.xml"), "<settings><phone-settings><ring_sound perm=\"\">Ringer3</ring_sound></phone-settings></settings>")
+	writeFile(t, filepath.Join(dir, "plan.xml"), `<ReplacementPlan><key id="b"/></ReplacementPlan>`)
+	writeFile(t, filepath.Join(dir, "m3.cfg"), string(m3)+"\n")
+	writeFile(t, filepath.Join(dir, "base.xml"), `<settings><phone-settings><call_waiting perm="">off</call_waiting></phone-settings></settings>`)
+	writeFile(t, filepath.Join(dir, "360.xml"), `<setting-files><file url="${server.url}/common/base.xml"/><file url="http://elsewhere.example/y.xml"/></setting-files>`)
+	for who, want := range map[string]string{
+		annaMAC: `--- 00:04:13:92:2d:24 as it was served until TIME
++++ 00:04:13:92:2d:24 as it is configured
+-ring_sound = Ringer9
++ring_sound = Ringer3
+-phrase /web_lang_Dansk.xml wlang_home = Hjem
++phrase /web_lang_Dansk.xml wlang_home = Forside
+-document /snomD785/000413922D24/plan.xml = 48 bytes, 38e50844
++document /snomD785/000413922D24/plan.xml = 48 bytes, a2237270
+`,
+		"000413000009": `--- 00:04:13:00:00:09 as it was served until TIME
++++ 00:04:13:00:00:09 as it is configured
+-call_waiting = on
++call_waiting = off
+-file http://elsewhere.example/x.xml = linked
++file http://elsewhere.example/y.xml = linked
+-document /m3/settings/000413000009.cfg = 25 bytes, 373b4196
++document /m3/settings/000413000009.cfg = 26 bytes, abe30232
+-document /snom360/000413000009/plan.xml = 48 bytes, 38e50844
++document /snom360/000413000009/plan.xml = 48 bytes, a2237270
+`,
+	} {
+		if status, out := diff(who); status != 1 || out != want {
+			t.Errorf("%s: exit status %d (-want +got)\n%s", who, status, cmp.Diff(want, out))
+		}
+	}
+	_, stdout, _ := command(s.config, "phones")
+	for _, who := range []string{"00:04:13:92:2d:24", "00:04:13:00:00:09"} {
+		if !regexp.MustCompile(`(?m)^` + who + `.*to change$`).MatchString(stdout) {
+			t.Errorf("%s is not to change:\n%s", who, stdout)
+		}
+	}
+}
+
 func TestPhones(t *testing.T) {
 	t.Parallel()
 	s := newPhonesSite(t)

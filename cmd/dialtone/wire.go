@@ -168,7 +168,7 @@ func (s sightings) Seen(v provision.Sighting) {
 		Status: v.Status, Reason: v.Reason, Start: v.Path.Kind == profiles.ModelContainer || v.Path.Kind == profiles.MACContainer,
 	}
 	if v.Path.Kind != 0 && v.Path.Kind != profiles.File {
-		out.Kind, out.Path = v.Path.Kind.String(), v.Path.String()
+		out.Slot, out.Path = v.Path.Slot(), v.Path.String()
 	}
 	if v.Answer != nil && v.Answer.Kind() != 0 {
 		out.Revision = v.Answer.Revision()

@@ -40,6 +40,7 @@ type File struct {
 	Contacts  []Contact
 	Dialplan  []Template // nil where the file has none
 	Languages []Language
+	Phrases   []Phrase // of one language
 	Uploads   []Upload
 	// Certificates that the phone is to trust.
 	Certificates []Certificate
@@ -50,6 +51,8 @@ type File struct {
 	Notes        []Note
 	// ReplaceBook: Contacts are the whole phone book.
 	ReplaceBook bool
+	// Partial: it also holds what has no field here, a <ReplacementPlan>.
+	Partial bool
 }
 
 // Version is what <firmware-settings> tells a DECT base of itself, or of one
@@ -160,6 +163,14 @@ type Language struct {
 	At   Place  `json:"-"`
 }
 
+// Phrase is a text of the display or the web pages, by the firmware's name for
+// it ("lang_sip_response_code_486").
+type Phrase struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+	At   Place  `json:"-"`
+}
+
 // Upload is a file that the phone stores, by its type ("gui", "font", …).
 type Upload struct {
 	Type string `json:"type"`
@@ -187,6 +198,7 @@ func (f File) Summary() string {
 		{len(f.Contacts), "contacts"},
 		{len(f.Dialplan), "dial plan templates"},
 		{len(f.Languages), "languages"},
+		{len(f.Phrases), "phrases"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))

@@ -47,6 +47,7 @@ func TestStrict(t *testing.T) {
 			"f:2: <uploads> holds <file>, which is no <file url=… type=…>",
 			"f:3: <certificates> holds <certificate>, which is neither a link to a certificate nor one in base64",
 		}},
+		"phrases":     {body: "<w_phrases><phrase i=\"0\" n=\"a\" t=\"A\"/>\n<phrase t=\"B\"/><language i=\"0\" t=\"x\"/></w_phrases>", want: []string{"f:2: <w_phrases> holds <phrase>, which is no <phrase n=… t=…>"}},
 		"text inside": {body: "<setting-files>http://h/</setting-files>", want: []string{"f:1: <setting-files> has text instead of elements"}},
 		"declaration": {body: "<!-- made by hand -->\n<?xml version=\"1.0\"?>\n<?php x ?><settings/>", want: []string{"f:2: the XML declaration does not stand at the beginning", "f:3: <?php … ?> says nothing to a phone"}},
 		"text":        {body: "<html><pre>\n\na: 1\nodd\na$: 2\n</pre></html>", want: []string{"f:5: a is set a second time, as in line 3: the last one stays", "f:4: 1 lines of text are no setting"}},

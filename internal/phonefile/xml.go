@@ -220,8 +220,11 @@ func (r *reader) part(n *node) error {
 		r.uploads(n)
 	case "certificates":
 		r.certificates(n)
-	case "ReplacementPlan", "phrases", "w_phrases":
+	case "phrases", "w_phrases":
+		r.phrases(n)
+	case "ReplacementPlan":
 		// Nothing is odd about it.
+		f.Partial = true
 		f.Notes = append(f.Notes, Note{r.at(n.line), fmt.Sprintf("<%s> is left as it is: nothing here simulates it", n.name)})
 	default:
 		return r.fail(n.line, fmt.Errorf("no phone knows the element <%s>", n.name))
@@ -459,6 +462,23 @@ func (r *reader) languages(n *node, what string) {
 		}
 		r.attributes(c, "url", "name")
 		r.file.Languages = append(r.file.Languages, Language{For: what, Name: c.attrs["name"], URL: c.attrs["url"], At: r.at(c.line)})
+	}
+}
+
+// phrases reads a language file: <phrase n="NAME" t="TEXT"/>, and <language>
+// with the language's own name.
+func (r *reader) phrases(n *node) {
+	r.list(n)
+	for _, c := range n.children {
+		if c.name == "language" {
+			continue
+		}
+		if c.name != "phrase" || c.attrs["n"] == "" {
+			r.note(c.line, "<%s> holds <%s>, which is no <phrase n=… t=…>", n.name, c.name)
+			continue
+		}
+		r.attributes(c, "i", "n", "t")
+		r.file.Phrases = append(r.file.Phrases, Phrase{Name: c.attrs["n"], Text: c.attrs["t"], At: r.at(c.line)})
 	}
 }
 

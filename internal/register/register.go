@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +42,8 @@ type Phone struct {
 	FirstSeen  time.Time `json:"first_seen"`
 	LastSeen   time.Time `json:"last_seen"`
 	Starts     uint64    `json:"starts"` // how often it asked for the first file of a start
-	// Documents has the last request of each kind of document: "general", "own".
+	// Documents has the last request of each slot: a kind of which a phone has one
+	// document ("general", "own"), or the path of any other ("/snomd785/hold.xml").
 	Documents map[string]Document `json:"documents,omitempty"`
 	// Versions are those that it was seen with, the newest last, eight at most.
 	Versions []Version `json:"versions,omitempty"`
@@ -89,7 +91,7 @@ type Sighting struct {
 	Model, Version string   // "" if unknown
 	Address, Local netip.Addr
 	Protocol       string
-	Kind, Path     string // of the document
+	Slot, Path     string // of the document; a slot that begins with / is one of many
 	Start          bool   // it is the first file of a phone's start
 	Status         int
 	Reason         string
@@ -100,11 +102,13 @@ type Sighting struct {
 }
 
 // Bounds: of phones that the configuration does not name, of those among them
-// that only claim their MAC, and of one's history.
+// that only claim their MAC, and of one's history; and of one's documents besides
+// those of which it has one.
 const (
 	maxOthers   = 4096
 	maxClaimed  = 256
 	maxVersions = 8
+	maxPaths    = 64
 	// A claim does not take the place of one that was made less than this ago: a
 	// flood of made-up MACs must not write to the disk for ever.
 	claimStays = 10 * time.Minute
@@ -258,10 +262,10 @@ func (r *Register) note(e *entry, s Sighting) {
 	if !ok {
 		e.Refused++
 	}
-	if s.Kind == "" {
+	d, known := e.Documents[s.Slot]
+	if path := strings.HasPrefix(s.Slot, "/"); s.Slot == "" || path && !known && (!ok || !r.roomForPath(e)) {
 		return
 	}
-	d := e.Documents[s.Kind]
 	if d.Path != s.Path || d.Status != s.Status || d.Protocol != s.Protocol || d.Reason != s.Reason {
 		e.change = major
 	}
@@ -280,7 +284,30 @@ func (r *Register) note(e *entry, s Sighting) {
 		r.release(d.Revision)
 		d.Revision, d.Got = s.Revision, s.Time
 	}
-	e.Documents[s.Kind] = d
+	e.Documents[s.Slot] = d
+}
+
+// roomForPath reports whether there is a place for one more path, or makes it:
+// that which was not asked for in longest goes, if it is not of the same start.
+func (r *Register) roomForPath(e *entry) bool {
+	count, oldest := 0, ""
+	for slot, d := range e.Documents {
+		if strings.HasPrefix(slot, "/") {
+			count++
+			if oldest == "" || d.Asked.Before(e.Documents[oldest].Asked) {
+				oldest = slot
+			}
+		}
+	}
+	if count < maxPaths {
+		return true
+	}
+	if e.LastSeen.Sub(e.Documents[oldest].Asked) < claimStays {
+		return false
+	}
+	r.release(e.Documents[oldest].Revision)
+	delete(e.Documents, oldest)
+	return true
 }
 
 func (r *Register) use(revision string, content func() []byte) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +49,7 @@ func open(t testing.TB, db *bbolt.DB) *Register {
 func got(m mac.Addr, at time.Time, body string) Sighting {
 	return Sighting{
 		Time: at, MAC: m, Proven: true, Configured: true, Owner: m, Model: "snomD785", Version: "10.1.184.14",
-		Address: address, Protocol: "http", Kind: "own", Path: "/snomD785/" + m.Hex() + ".xml", Status: 200,
+		Address: address, Protocol: "http", Slot: "own", Path: "/snomD785/" + m.Hex() + ".xml", Status: 200,
 		Revision: body, Content: func() []byte { return []byte("sealed " + body) },
 	}
 }
@@ -90,7 +92,7 @@ func TestWhatIsKept(t *testing.T) {
 	refused.Status, refused.Reason, refused.Content = 403, "no", nil
 	r.Seen(refused)
 	newer := got(anna, noon.Add(2*time.Minute), "two")
-	newer.Version, newer.Kind, newer.Path, newer.Start = "10.1.215.13", "general", "/snomD785/general.xml", true
+	newer.Version, newer.Slot, newer.Path, newer.Start = "10.1.215.13", "general", "/snomD785/general.xml", true
 	r.Seen(newer)
 	if err := r.Flush(minor); err != nil {
 		t.Fatal(err)
@@ -154,7 +156,7 @@ func TestBounds(t *testing.T) {
 	r.Seen(got(anna, noon, "one"))
 	made := func(n int, at time.Time, proven bool) Sighting {
 		s := got(mac.Addr{2, 0, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, at, "general")
-		s.Configured, s.Proven, s.Kind = false, proven, "general"
+		s.Configured, s.Proven, s.Slot = false, proven, "general"
 		return s
 	}
 	for n := range 3 * maxClaimed {
@@ -187,6 +189,47 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A phone has one place for each path that it got, and not for what it did not.
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	r := open(t, openDB(t, t.TempDir()))
+	asks := func(n int, at time.Time, status int) {
+		s := got(anna, at, fmt.Sprint("revision ", n))
+		s.Slot, s.Path, s.Status = fmt.Sprintf("/snomd785/%d.xml", n), fmt.Sprintf("/snomD785/%d.xml", n), status
+		r.Seen(s)
+	}
+	has := func() (list []string) {
+		p, _, _, err := r.Phone(anna)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Sorted(maps.Keys(p.Documents))
+	}
+	asks(0, noon, 404)
+	if list := has(); len(list) > 0 {
+		t.Errorf("a path that is not there is kept: %v", list)
+	}
+	asks(0, noon, 200)
+	asks(0, noon, 404)
+	p, bodies, _, err := r.Phone(anna)
+	if d := p.Documents["/snomd785/0.xml"]; err != nil || d.Status != 404 || d.Revision != "revision 0" || string(bodies["/snomd785/0.xml"]) == "" {
+		t.Errorf("%+v, %q, %v", d, bodies, err)
+	}
+	for n := range 2 * maxPaths {
+		asks(n, noon, 200)
+	}
+	if list := has(); len(list) != maxPaths || !slices.Contains(list, "/snomd785/0.xml") {
+		t.Errorf("of one start %d paths are kept: %v", len(list), list)
+	}
+	asks(500, noon.Add(time.Hour), 200)
+	if list := has(); len(list) != maxPaths || !slices.Contains(list, "/snomd785/500.xml") {
+		t.Errorf("an hour later %d paths are kept: %v", len(list), list)
+	}
+	if len(r.refs) != maxPaths {
+		t.Errorf("%d revisions are in use", len(r.refs))
+	}
+}
+
 func TestClaimsChangeNoProvenPhone(t *testing.T) {
 	t.Parallel()
 	r := open(t, openDB(t, t.TempDir()))
@@ -198,7 +241,7 @@ func TestClaimsChangeNoProvenPhone(t *testing.T) {
 		t.Errorf("a claim made of it %+v", p)
 	}
 
-	miss := Sighting{Time: noon, MAC: mac.Addr{2}, Owner: anna, Address: spoofed.Address, Kind: "own", Status: 403, Miss: true}
+	miss := Sighting{Time: noon, MAC: mac.Addr{2}, Owner: anna, Address: spoofed.Address, Slot: "own", Status: 403, Miss: true}
 	r.Seen(miss)
 	if p, _, _, _ := r.Phone(anna); p.Misses != 1 || p.LastMiss.Address != spoofed.Address || p.Refused != 0 {
 		t.Errorf("a stranger's request made of it %+v", p)
