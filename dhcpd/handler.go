@@ -593,17 +593,17 @@ func (h *handler) unproven(n *network, a netip.Addr, now time.Time) bool {
 	case l.Active(now):
 		return false
 	default:
-		return now.Sub(l.Expiry) >= probeAfter
+		return lease.TimeOf(now).Sub(l.Expiry) >= probeAfter
 	}
 }
 
 // quarantine keeps an address that somebody uses without a lease from everyone,
 // as a declined one is, unless it has been leased since.
 func (h *handler) quarantine(now time.Time, n *network, a netip.Addr, by mac.Addr) []note {
-	if l := h.table.At(a); l.Active(now) || l != nil && l.State == lease.Declined && now.Before(l.Expiry) {
+	if l := h.table.At(a); l.Active(now) || l != nil && l.State == lease.Declined && lease.TimeOf(now) < l.Expiry {
 		return nil
 	}
-	h.table.Decline(n.index, lease.Lease{Addr: a, MAC: by, Start: now}, now.Add(declineTime))
+	h.table.Decline(n.index, lease.Lease{Addr: a, MAC: by, Start: lease.TimeOf(now)}, now.Add(declineTime))
 	return []note{{text: noteConflict, addr: a, by: by}}
 }
 
@@ -745,14 +745,15 @@ func (x *exchange) broken() {
 // ack leases an address to the client, and says so.
 func (x *exchange) ack(a netip.Addr) {
 	d, claim := x.leaseTime(), x.claims(a)
-	l := x.lease(a)
 	if claim {
 		d = min(d, x.n.claimTime())
-		l.Expiry = x.now.Add(d)
-		x.out.wait = x.table.BindClaim(x.n.index, l, x.now.Add(x.n.claimTime()), l.Expiry.Add(x.n.claimTime()))
+	}
+	l := x.lease(a)
+	l.Expiry = l.Start.Add(d)
+	if claim {
+		x.out.wait = x.table.BindClaim(x.n.index, l, x.now.Add(x.n.claimTime()), x.now.Add(d+x.n.claimTime()))
 	} else {
-		l.Expiry = x.now.Add(d)
-		x.out.wait = x.table.Bind(x.n.index, l, l.Expiry.Add(x.n.LeaseTime))
+		x.out.wait = x.table.Bind(x.n.index, l, x.now.Add(d+x.n.LeaseTime))
 	}
 	ciaddr := x.r.ciaddr
 	if ciaddr != a {
@@ -781,12 +782,12 @@ func (x *exchange) lease(a netip.Addr) lease.Lease {
 		// What it says of itself, another thing each time perhaps, is not worth a write.
 		return lease.Lease{
 			Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
-			HostName: last.HostName, VendorClass: last.VendorClass, RelayInfo: last.RelayInfo, Start: x.now,
+			HostName: last.HostName, VendorClass: last.VendorClass, RelayInfo: last.RelayInfo, Start: lease.TimeOf(x.now),
 		}
 	}
 	return lease.Lease{
 		Addr: a, MAC: x.r.mac, ClientID: x.r.clientID,
-		HostName: name, VendorClass: x.r.vendorClass, RelayInfo: relayInfo, Start: x.now,
+		HostName: name, VendorClass: x.r.vendorClass, RelayInfo: relayInfo, Start: lease.TimeOf(x.now),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -51,9 +52,9 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 		order[i] = i
 	}
 	// Of two addresses of one client that which it has for longer is its own.
-	end := func(l *lease.Lease) time.Time {
-		if l.Expiry.IsZero() {
-			return time.Unix(1<<40, 0)
+	end := func(l *lease.Lease) lease.Time {
+		if l.Expiry == 0 {
+			return math.MaxInt64
 		}
 		return l.Expiry
 	}
@@ -64,7 +65,7 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 		if x.State == lease.Declined || y.State == lease.Declined {
 			return cmp.Compare(y.State, x.State)
 		}
-		return cmp.Or(cmp.Compare(x.State, y.State), end(y).Compare(end(x)))
+		return cmp.Or(cmp.Compare(x.State, y.State), cmp.Compare(end(y), end(x)))
 	})
 	verdicts := make([]Verdict, len(leases))
 	in := importer{handler: &s.handler, claimed: map[claim]netip.Addr{}}
@@ -72,6 +73,7 @@ func (s *Server) Import(ctx context.Context, leases []lease.Lease, dry bool) ([]
 		var failed error
 		err := s.do(ctx, func() {
 			in.now = s.now()
+			in.at = lease.TimeOf(in.now)
 			for _, i := range group {
 				theirs := leases[i]
 				theirs.Start, theirs.Expiry = s.store.Time(theirs.Start), s.store.Time(theirs.Expiry)
@@ -117,7 +119,7 @@ func (s *Server) Release(ctx context.Context, a netip.Addr, m mac.Addr) (bool, e
 }
 
 func quarantined(l *lease.Lease, now time.Time) bool {
-	return l != nil && l.State == lease.Declined && now.Before(l.Expiry)
+	return l != nil && l.State == lease.Declined && lease.TimeOf(now) < l.Expiry
 }
 
 // do has the goroutine that owns the leases call f between two groups of
@@ -147,6 +149,7 @@ func (s *Server) do(ctx context.Context, f func()) error {
 type importer struct {
 	*handler
 	now     time.Time
+	at      lease.Time // the same
 	claimed map[claim]netip.Addr
 }
 
@@ -169,26 +172,24 @@ func (in *importer) judge(l lease.Lease) (*network, lease.Lease, Verdict) {
 	}
 	l.HostName = hostLabel([]byte(l.HostName))
 	l.VendorClass = l.VendorClass[:min(len(l.VendorClass), maxVendorClass)]
-	longest := in.now.Add(importTime)
+	longest := in.at.Add(importTime)
 	if l.State == lease.Declined {
-		longest = in.now.Add(declineTime)
+		longest = in.at.Add(declineTime)
 	}
-	endless := l.Expiry.IsZero() || l.Expiry.After(longest)
+	endless := l.Expiry == 0 || l.Expiry > longest
 	if endless {
 		l.Expiry = longest
 	}
-	if l.Start.IsZero() {
+	if l.Start == 0 {
 		l.Start = l.Expiry.Add(-n.LeaseTime)
 	}
-	if l.Start.After(in.now) {
-		l.Start = in.now
-	}
+	l.Start = min(l.Start, in.at)
 	ours := in.table.At(l.Addr)
 	var v Verdict
 	switch {
 	case l.State == lease.Declined:
 		v = in.declined(&l, ours)
-	case l.State == lease.Leased && in.now.Before(l.Expiry):
+	case l.State == lease.Leased && in.at < l.Expiry:
 		v = in.active(n, &l, ours, endless)
 	default:
 		v = in.ended(n, &l, ours)
@@ -225,14 +226,12 @@ func (in *importer) notOurs(n *network, l *lease.Lease) string {
 func (in *importer) taken(ours *lease.Lease) (why string, ok bool) {
 	switch {
 	case ours.Active(in.now):
-		return fmt.Sprintf("is leased to %v until %s", ours.MAC, stamp(ours.Expiry)), true
+		return fmt.Sprintf("is leased to %v until %v", ours.MAC, ours.Expiry), true
 	case quarantined(ours, in.now):
-		return fmt.Sprintf("is in use by an unknown device, and kept from everyone until %s", stamp(ours.Expiry)), true
+		return fmt.Sprintf("is in use by an unknown device, and kept from everyone until %v", ours.Expiry), true
 	}
 	return "", false
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // same reports whether two leases are one machine's. Not every server writes
 // the client identifier down.
@@ -242,7 +241,7 @@ func same(a, b *lease.Lease) bool {
 
 func (in *importer) active(n *network, l, ours *lease.Lease, endless bool) Verdict {
 	if ours.Active(in.now) && same(ours, l) {
-		if endless || !l.Expiry.After(ours.Expiry) {
+		if endless || l.Expiry <= ours.Expiry {
 			return Verdict{Outcome: Unchanged}
 		}
 		longer := *ours
@@ -260,9 +259,7 @@ func (in *importer) ended(n *network, l, ours *lease.Lease) Verdict {
 		return Verdict{Outcome: Unchanged}
 	}
 	l.State = lease.Released
-	if l.Expiry.After(in.now) {
-		l.Expiry = in.now
-	}
+	l.Expiry = min(l.Expiry, in.at)
 	return in.take(n, l, ours)
 }
 
@@ -271,8 +268,8 @@ func (in *importer) take(n *network, l, ours *lease.Lease) Verdict {
 	if why, ok := in.taken(ours); ok {
 		return Verdict{LeftOut, why}
 	}
-	if ours != nil && !ours.Start.Before(l.Start) {
-		return leftOut("was leased to %v here since, until %s", ours.MAC, stamp(ours.Expiry))
+	if ours != nil && ours.Start >= l.Start {
+		return leftOut("was leased to %v here since, until %v", ours.MAC, ours.Expiry)
 	}
 	k := l.Key()
 	c := claim{n.Name, k}
@@ -297,8 +294,8 @@ func (in *importer) declined(l, ours *lease.Lease) Verdict {
 	case ours.Active(in.now):
 		why, _ := in.taken(ours)
 		return Verdict{LeftOut, why}
-	case !in.now.Before(l.Expiry):
-		return leftOut("was in use by an unknown device, until %s", stamp(l.Expiry))
+	case in.at >= l.Expiry:
+		return leftOut("was in use by an unknown device, until %v", l.Expiry)
 	}
 	return Verdict{Outcome: Imported}
 }

@@ -260,7 +260,7 @@ func FuzzHandle(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	other := lease.Lease{Addr: netip.MustParseAddr("192.0.2.11"), MAC: testClient(0x99), State: lease.Leased, Expiry: time.Unix(2e9, 0), Recorded: time.Unix(2e9, 0)}
+	other := lease.Lease{Addr: netip.MustParseAddr("192.0.2.11"), MAC: testClient(0x99), State: lease.Leased, Expiry: 2e12, Recorded: 2e12}
 	f.Fuzz(func(t *testing.T, b []byte, unicast bool) {
 		h := handler{table: lease.NewTable([]lease.Lease{other})}
 		h.configure(p, map[netip.Addr]bool{netip.MustParseAddr("192.0.2.1"): true})

@@ -72,7 +72,7 @@ type journal interface {
 	Write([]lease.Change) error
 	Mark() error
 	Failing() error
-	Time(wall time.Time) time.Time
+	Time(wall lease.Time) lease.Time
 	Publish([]lease.Change)
 	View() *lease.View
 }

@@ -292,9 +292,9 @@ func TestFileLeases(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	got := fileLeases([]lease.Lease{
-		{State: lease.Released, Expiry: now},
-		{State: lease.Declined, Expiry: now},
-		{State: lease.Leased, ClientID: "x", Expiry: now},
+		{State: lease.Released, Expiry: lease.TimeOf(now)},
+		{State: lease.Declined, Expiry: lease.TimeOf(now)},
+		{State: lease.Leased, ClientID: "x", Expiry: lease.TimeOf(now)},
 	}, nil, now)
 	if len(got) != 1 || got[0].State != leasefile.Expired {
 		t.Errorf("%+v", got)

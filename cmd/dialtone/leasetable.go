@@ -37,12 +37,12 @@ func fileLeases(leases []lease.Lease, networks []config.Network, now time.Time) 
 	for _, l := range leases {
 		f := leasefile.Lease{
 			Address: l.Addr, MAC: l.MAC, ClientID: []byte(l.ClientID), Hostname: l.HostName,
-			Start: l.Start, Expiry: l.Expiry, VendorClass: l.VendorClass, State: leasefile.Expired,
+			Start: l.Start.Time(), Expiry: l.Expiry.Time(), VendorClass: l.VendorClass, State: leasefile.Expired,
 		}
 		switch {
 		case l.Active(now):
 			f.State = leasefile.Active
-		case l.State == lease.Declined && now.Before(l.Expiry):
+		case l.State == lease.Declined && lease.TimeOf(now) < l.Expiry:
 			f.State = leasefile.Declined
 		case l.State == lease.Declined, l.Key() == lease.Key{}:
 			continue
@@ -63,7 +63,7 @@ func tableLeases(leases []leasefile.Lease) []lease.Lease {
 	for i, f := range leases {
 		l := lease.Lease{
 			Addr: f.Address, MAC: f.MAC, ClientID: string(f.ClientID), HostName: f.Hostname,
-			Start: f.Start, Expiry: f.Expiry, VendorClass: f.VendorClass,
+			Start: lease.TimeOf(f.Start), Expiry: lease.TimeOf(f.Expiry), VendorClass: f.VendorClass,
 		}
 		switch f.State {
 		case leasefile.Active:

@@ -75,6 +75,6 @@ func (t *Table) MayClaim(network int, k Key, now time.Time) bool {
 // BindClaim is Bind for a client that may claim the address. The claim counts
 // until then, whatever becomes of the lease.
 func (t *Table) BindClaim(network int, l Lease, until, horizon time.Time) (wait bool) {
-	t.pools[network].claims.note(l.Key(), l.Start, until)
+	t.pools[network].claims.note(l.Key(), l.Start.Time(), until)
 	return t.bind(network, l, horizon)
 }

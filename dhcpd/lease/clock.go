@@ -66,7 +66,12 @@ func (c *clock) Now() time.Time {
 }
 
 // wall gives a time of leases as the wall clock has it.
-func (c *clock) wall(t time.Time) time.Time { return t.Add(c.now.Load().offset) }
+func (c *clock) wall(t Time) Time {
+	if t == 0 {
+		return 0
+	}
+	return t.Add(c.now.Load().offset)
+}
 
 // follow takes notice of a jump of the wall clock.
 func (c *clock) follow() {

@@ -26,19 +26,20 @@ func TestGroups(t *testing.T) {
 			l.MAC = key(rapid.IntRange(1, 3).Draw(t, "machine")).MAC
 			l.ClientID = rapid.SampledFrom([]string{"", "\x01" + string(l.MAC[:]), "one", "two", "three" + string(l.MAC[:])}).Draw(t, "name")
 			l.RelayInfo = rapid.SampledFrom([]string{"", "r1", "rport", "r"}).Draw(t, "port")
-			l.Addr, l.Start, l.Expiry = a(t), now, now.Add(time.Duration(rapid.IntRange(1, 100).Draw(t, "minutes"))*time.Minute)
+			l.Addr, l.Start = a(t), TimeOf(now)
+			l.Expiry = l.Start.Add(time.Duration(rapid.IntRange(1, 100).Draw(t, "minutes")) * time.Minute)
 			return l
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"bind": func(t *rapid.T) {
 				if l := client(t); table.Free(l.Addr, l.Key(), now) {
-					table.Bind(0, l, l.Expiry.Add(time.Hour))
+					table.Bind(0, l, l.Expiry.Time().Add(time.Hour))
 				}
 			},
 			"release": func(t *rapid.T) { table.Release(a(t), now) },
 			"decline": func(t *rapid.T) {
 				l := client(t)
-				table.Decline(0, l, l.Expiry)
+				table.Decline(0, l, l.Expiry.Time())
 			},
 			"wait":     func(t *rapid.T) { now = now.Add(time.Duration(rapid.IntRange(1, 60).Draw(t, "minutes")) * time.Minute) },
 			"commit":   func(*rapid.T) { table.Commit(len(table.Pending())) },

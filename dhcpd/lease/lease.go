@@ -54,9 +54,9 @@ type Lease struct {
 	HostName    string // one DNS label, "" where the client gave none that is fit
 	VendorClass string // option 60 as sent, cut to 64 octets: escape it wherever it is shown
 	RelayInfo   string // option 82 as a relay sent it last, "" where none did
-	Start       time.Time
-	Expiry      time.Time // as granted; after a restart, Recorded
-	Recorded    time.Time // the expiry that the store has, never before Expiry
+	Start       Time
+	Expiry      Time // as granted; after a restart, Recorded
+	Recorded    Time // the expiry that the store has, never before Expiry
 }
 
 // Key gives the name under which the client of l is known.
@@ -69,10 +69,10 @@ func (l *Lease) Key() Key {
 
 // Active reports whether the address is a client's at that time.
 func (l *Lease) Active(now time.Time) bool {
-	return l != nil && l.State == Leased && now.Before(l.Expiry)
+	return l != nil && l.State == Leased && TimeOf(now) < l.Expiry
 }
 
 // held reports whether nobody but its own client may have the address.
 func (l *Lease) held(now time.Time) bool {
-	return l != nil && l.State != Released && now.Before(l.Expiry)
+	return l != nil && l.State != Released && TimeOf(now) < l.Expiry
 }

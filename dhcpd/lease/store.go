@@ -70,9 +70,9 @@ func Open(db *bbolt.DB, read Reading) (*Store, error) {
 func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Time gives a time of the wall clock as leases have it. The zero one stays.
-func (s *Store) Time(wall time.Time) time.Time {
-	if wall.IsZero() {
-		return wall
+func (s *Store) Time(wall Time) Time {
+	if wall == 0 {
+		return 0
 	}
 	return wall.Add(-s.clock.now.Load().offset)
 }
@@ -100,7 +100,7 @@ func (s *Store) Load() ([]Lease, error) {
 			return nil // new, and opened read-only
 		}
 		s.clock.load(state.Meta(tx))
-		now := s.clock.Now()
+		now, classes := s.clock.Now(), texts{}
 		return b.ForEach(func(k, v []byte) error {
 			addr, ok := netip.AddrFromSlice(k)
 			if !ok || !addr.Is4() {
@@ -110,9 +110,10 @@ func (s *Store) Load() ([]Lease, error) {
 			l, err := decode(addr, v)
 			if err != nil {
 				bad = append(bad, fmt.Errorf("record of %v: %w", addr, err))
-				l = Lease{Addr: addr, State: Declined, Start: now, Expiry: now.Add(24 * time.Hour)}
+				l = Lease{Addr: addr, State: Declined, Start: TimeOf(now), Expiry: TimeOf(now.Add(24 * time.Hour))}
 				l.Recorded = l.Expiry
 			}
+			l.VendorClass = classes.one(l.VendorClass)
 			leases = append(leases, l)
 			return nil
 		})
@@ -258,13 +259,16 @@ func (s *Store) Publish(changes []Change) {
 // its length.
 const fixed = 1 + 6 + 8 + 8
 
+// maxSecond is later than any lease ends.
+const maxSecond = 1 << 40
+
 func encode(l *Lease) []byte {
 	b := make([]byte, 0, fixed+4+len(l.ClientID)+len(l.HostName)+len(l.VendorClass)+len(l.RelayInfo))
 	b = append(b, byte(l.State))
 	b = append(b, l.MAC[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(l.Start.Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(l.Start/1000))
 	// Rounded up: the record must not end before the lease does.
-	b = binary.BigEndian.AppendUint64(b, uint64(l.Recorded.Add(time.Second-1).Unix()))
+	b = binary.BigEndian.AppendUint64(b, uint64(second(l.Recorded)))
 	for _, s := range []string{l.ClientID, l.HostName, l.VendorClass, l.RelayInfo} {
 		b = append(b, byte(len(s)))
 		b = append(b, s...)
@@ -277,11 +281,16 @@ func decode(addr netip.Addr, b []byte) (Lease, error) {
 		return Lease{}, fmt.Errorf("%d octets are too few", len(b))
 	}
 	l := Lease{
-		Addr:   addr,
-		State:  State(b[0]),
-		MAC:    mac.Addr(b[1:7]),
-		Start:  time.Unix(int64(binary.BigEndian.Uint64(b[7:])), 0),
-		Expiry: time.Unix(int64(binary.BigEndian.Uint64(b[15:])), 0),
+		Addr:  addr,
+		State: State(b[0]),
+		MAC:   mac.Addr(b[1:7]),
+	}
+	for i, t := range []*Time{&l.Start, &l.Expiry} {
+		s := int64(binary.BigEndian.Uint64(b[7+8*i:]))
+		if s > maxSecond {
+			return Lease{}, fmt.Errorf("a time of %d seconds", s)
+		}
+		*t = Time(max(0, s) * 1000)
 	}
 	l.Recorded = l.Expiry
 	if l.State < Leased || l.State > Declined {

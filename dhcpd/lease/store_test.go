@@ -38,7 +38,7 @@ func at(now *time.Time) Reading {
 func testLease(addr string, last byte) Lease {
 	return Lease{
 		Addr: netip.MustParseAddr(addr), MAC: mac.Addr{0, 0, 0x5e, 0, 0x53, last}, State: Leased,
-		ClientID: "\xff\x00id", HostName: "reception", VendorClass: "snomD785\x1b[0m", RelayInfo: "\x01\x01a", Start: start, Expiry: start.Add(time.Hour), Recorded: start.Add(2 * time.Hour),
+		ClientID: "\xff\x00id", HostName: "reception", VendorClass: "snomD785\x1b[0m", RelayInfo: "\x01\x01a", Start: TimeOf(start), Expiry: TimeOf(start).Add(time.Hour), Recorded: TimeOf(start).Add(2 * time.Hour),
 	}
 }
 
@@ -50,9 +50,9 @@ func TestStoreKeepsLeases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full, bare, skipped := testLease("192.0.2.10", 1), Lease{Addr: netip.MustParseAddr("192.0.2.9"), State: Declined, Start: start}, testLease("192.0.2.11", 2)
-	full.Recorded = full.Recorded.Add(time.Nanosecond) // is rounded up: a record never ends early
-	bare.Recorded = start.Add(time.Minute)
+	full, bare, skipped := testLease("192.0.2.10", 1), Lease{Addr: netip.MustParseAddr("192.0.2.9"), State: Declined, Start: TimeOf(start)}, testLease("192.0.2.11", 2)
+	full.Recorded = full.Recorded.Add(time.Millisecond) // is rounded up: a record never ends early
+	bare.Recorded = TimeOf(start).Add(time.Minute)
 	if err := s.Write([]Change{{After: &full, Write: true}, {After: &skipped}, {After: &bare, Write: true}}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestStoreKeepsLeases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full.Recorded = start.Add(2*time.Hour + time.Second)
+	full.Recorded = TimeOf(start).Add(2*time.Hour + time.Second)
 	full.Expiry = full.Recorded
 	bare.Expiry = bare.Recorded
 	if diff := cmp.Diff([]Lease{bare, full}, got, byValue); diff != "" {
@@ -207,7 +207,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(encode(&l))
 	l.ClientID, l.VendorClass = strings.Repeat("\xff", 255), strings.Repeat("v", 64)
 	f.Add(encode(&l))
-	f.Add(encode(&Lease{State: Released, Start: start, Recorded: start}))
+	f.Add(encode(&Lease{State: Released, Start: TimeOf(start), Recorded: TimeOf(start)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := decode(netip.MustParseAddr("192.0.2.10"), b)
 		if err != nil {

@@ -3,7 +3,6 @@ package lease
 import (
 	"bytes"
 	"container/heap"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,6 +30,7 @@ type Table struct {
 	pools   []*pool
 	pending []Change
 	unsure  []*entry
+	classes texts // vendor classes
 }
 
 // Change is a lease that was replaced by another.
@@ -52,7 +52,7 @@ type entry struct {
 	pool  *pool  // nil where no network has the address
 	// free is the time by which the entry is sorted in its queue, which is never
 	// after the time at which the address becomes free; index is where it stands.
-	free  instant
+	free  Time
 	index int32
 	addr4 [4]byte
 	in    place // where the pool looks for free addresses: nowhere unless given is set
@@ -77,21 +77,10 @@ const (
 // offer is an address that waits for its client.
 type offer struct {
 	client Key
-	until  time.Time
+	until  Time
 	// stranger is where it is in the line of offers to clients that nobody knows, 0
 	// where it is not one of them.
 	stranger uint64
-}
-
-// instant is a time in nanoseconds since 1970, as a third of the memory of a
-// time.Time. The zero time is before all others.
-type instant int64
-
-func instantOf(t time.Time) instant {
-	if t.IsZero() {
-		return math.MinInt64
-	}
-	return instant(t.UnixNano())
 }
 
 // pool is one network's part of the table.
@@ -127,7 +116,7 @@ func (p *pool) queue(in place) *queue {
 // NewTable makes a table of leases as a store had them. Where two records have
 // one address the later stands.
 func NewTable(leases []Lease) *Table {
-	t := &Table{entries: newIndex(func(e *entry) [4]byte { return e.addr4 })}
+	t := &Table{entries: newIndex(func(e *entry) [4]byte { return e.addr4 }), classes: texts{}}
 	for i := range leases {
 		l := &leases[i]
 		t.entries.put(&entry{addr4: l.Addr.As4(), lease: l})
@@ -239,7 +228,7 @@ func (t *Table) Free(a netip.Addr, k Key, now time.Time) bool {
 	if e == nil {
 		return true
 	}
-	if e.offer != nil && e.offer.client != k && now.Before(e.offer.until) {
+	if e.offer != nil && e.offer.client != k && TimeOf(now) < e.offer.until {
 		return false
 	}
 	return !e.lease.held(now) || e.lease.State == Leased && e.lease.Key() == k
@@ -248,7 +237,7 @@ func (t *Table) Free(a netip.Addr, k Key, now time.Time) bool {
 // Offered gives the address that a client was offered and may still ask for.
 func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
 	e := t.pools[network].offers[k]
-	if e == nil || !now.Before(e.offer.until) {
+	if e == nil || TimeOf(now) >= e.offer.until {
 		return netip.Addr{}, false
 	}
 	return e.addr(), true
@@ -258,10 +247,10 @@ func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
 // ends. Offers live in memory alone: a flood of them costs no write.
 func (t *Table) Offer(network int, a netip.Addr, k Key, until time.Time) {
 	p := t.pools[network]
-	e := t.touch(p, a, until)
+	e := t.touch(p, a, TimeOf(until))
 	t.Withdraw(network, k)
 	p.forget(e)
-	e.offer = &offer{client: k, until: until}
+	e.offer = &offer{client: k, until: TimeOf(until)}
 	p.offers[k] = e
 }
 
@@ -285,10 +274,10 @@ func (p *pool) forget(e *entry) {
 }
 
 // touch gives the entry of an address, made where it is missing.
-func (t *Table) touch(p *pool, a netip.Addr, free time.Time) *entry {
+func (t *Table) touch(p *pool, a netip.Addr, free Time) *entry {
 	e := t.entry(a)
 	if e == nil {
-		e = &entry{addr4: a.As4(), pool: p, given: p.gives(a), free: instantOf(free)}
+		e = &entry{addr4: a.As4(), pool: p, given: p.gives(a), free: free}
 		t.entries.put(e)
 		if e.given {
 			p.join(e, inTried)
@@ -343,13 +332,14 @@ func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 	e := t.touch(p, l.Addr, l.Expiry)
 	p.forget(e)
 	l.State = Leased
-	l.Recorded = horizon
+	l.Recorded = TimeOf(horizon)
+	l.VendorClass = t.classes.one(l.VendorClass)
 	write := true
 	if old := e.lease; old != nil && old.State == Leased && old.Key() == k {
-		if old.Active(l.Start) {
+		if l.Start < old.Expiry {
 			l.Start = old.Start
 		}
-		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && !l.Expiry.After(old.Recorded) && !e.unsure {
+		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && l.Expiry <= old.Recorded && !e.unsure {
 			write, l.Recorded = false, old.Recorded
 		}
 	}
@@ -370,7 +360,7 @@ func (t *Table) Adopt(network int, l Lease) {
 // Release ends the lease of an address, or its quarantine, if it has one.
 func (t *Table) Release(a netip.Addr, now time.Time) {
 	if e := t.entry(a); e != nil && e.lease != nil && e.lease.State != Released && e.pool != nil {
-		t.release(e, now)
+		t.release(e, TimeOf(now))
 	}
 }
 
@@ -378,18 +368,16 @@ func (t *Table) Release(a netip.Addr, now time.Time) {
 // as the one that found the address in use.
 func (t *Table) Decline(network int, l Lease, until time.Time) {
 	p := t.pools[network]
-	e := t.touch(p, l.Addr, until)
+	e := t.touch(p, l.Addr, TimeOf(until))
 	p.forget(e)
-	l.State, l.Expiry, l.Recorded = Declined, until, until
+	l.State, l.Expiry, l.Recorded = Declined, TimeOf(until), TimeOf(until)
 	t.change(e, &l, true)
 }
 
 // release ends a lease now, or leaves it at the end that it has had.
-func (t *Table) release(e *entry, now time.Time) {
+func (t *Table) release(e *entry, now Time) {
 	l := *e.lease
-	if now.Before(l.Expiry) {
-		l.Expiry = now
-	}
+	l.Expiry = min(l.Expiry, now)
 	l.State, l.Recorded = Released, l.Expiry
 	t.change(e, &l, true)
 }
@@ -444,7 +432,7 @@ func (p *pool) place(e *entry, l *Lease) {
 		if e.in != nowhere {
 			heap.Remove(p.queue(e.in), int(e.index))
 		}
-		e.free = instantOf(e.freeAt())
+		e.free = e.freeAt()
 		p.join(e, into)
 		return
 	}
@@ -464,7 +452,7 @@ func (e *entry) sooner() {
 	if e.in == nowhere {
 		return
 	}
-	if at := instantOf(e.freeAt()); at < e.free {
+	if at := e.freeAt(); at < e.free {
 		e.free = at
 		heap.Fix(e.pool.queue(e.in), int(e.index))
 	}
@@ -475,17 +463,17 @@ func newer(a, b *Lease) bool {
 	if (a.State == Leased) != (b.State == Leased) {
 		return a.State == Leased
 	}
-	return a.Expiry.After(b.Expiry)
+	return a.Expiry > b.Expiry
 }
 
 // freeAt is when nobody has a claim to the address any longer.
-func (e *entry) freeAt() time.Time {
-	var at time.Time
+func (e *entry) freeAt() Time {
+	var at Time
 	if e.offer != nil {
 		at = e.offer.until
 	}
-	if e.lease != nil && e.lease.Expiry.After(at) {
-		at = e.lease.Expiry
+	if e.lease != nil {
+		at = max(at, e.lease.Expiry)
 	}
 	return at
 }
@@ -533,7 +521,7 @@ func (t *Table) Rollback(n int) (stand []Change) {
 // covers reports whether a record of l holds what one of before has promised.
 func (l *Lease) covers(before *Lease) bool {
 	return before == nil || before.State != Leased ||
-		l.State == Leased && l.Key() == before.Key() && !l.Recorded.Before(before.Recorded)
+		l.State == Leased && l.Key() == before.Key() && l.Recorded >= before.Recorded
 }
 
 // Undo undoes the pending changes after the first n, whatever they are.
@@ -570,10 +558,10 @@ type queue struct{ entries []*entry }
 func (q *queue) first(now time.Time) *entry {
 	for len(q.entries) > 0 {
 		e := q.entries[0]
-		if e.free > instantOf(now) {
+		if e.free > TimeOf(now) {
 			return nil
 		}
-		at := instantOf(e.freeAt())
+		at := e.freeAt()
 		if at <= e.free {
 			return e
 		}

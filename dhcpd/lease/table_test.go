@@ -105,7 +105,7 @@ func TestTableAgainstModel(t *testing.T) {
 					t.Skip()
 				}
 				d := time.Duration(rapid.IntRange(1, 120).Draw(t, "minutes")) * time.Minute
-				table.Bind(0, Lease{Addr: a, MAC: k.MAC, Start: now, Expiry: now.Add(d)}, now.Add(2*d))
+				table.Bind(0, Lease{Addr: a, MAC: k.MAC, Start: TimeOf(now), Expiry: TimeOf(now.Add(d))}, now.Add(2*d))
 				withdraw(k)
 				for other, e := range want {
 					if other != a && e.state == Leased && e.holder == k {
@@ -127,19 +127,19 @@ func TestTableAgainstModel(t *testing.T) {
 					t.Skip()
 				}
 				l := Lease{
-					Addr: a, MAC: k.MAC, Start: now, State: rapid.SampledFrom([]State{Leased, Released}).Draw(t, "state"),
-					Expiry: now.Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute),
+					Addr: a, MAC: k.MAC, Start: TimeOf(now), State: rapid.SampledFrom([]State{Leased, Released}).Draw(t, "state"),
+					Expiry: TimeOf(now).Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "minutes")) * time.Minute),
 				}
-				if l.State == Released && l.Expiry.After(now) {
-					l.Expiry = now
+				if l.State == Released && l.Expiry > TimeOf(now) {
+					l.Expiry = TimeOf(now)
 				}
 				table.Adopt(0, l)
 				want[a].offered, want[a].until = Key{}, time.Time{}
-				want[a].state, want[a].holder, want[a].expiry = l.State, k, l.Expiry
+				want[a].state, want[a].holder, want[a].expiry = l.State, k, l.Expiry.Time()
 			},
 			"decline": func(t *rapid.T) {
 				a, k := anAddr(t), aKey(t)
-				table.Decline(0, Lease{Addr: a, MAC: k.MAC, Start: now}, now.Add(time.Hour))
+				table.Decline(0, Lease{Addr: a, MAC: k.MAC, Start: TimeOf(now)}, now.Add(time.Hour))
 				*want[a] = modelEntry{holder: k, state: Declined, expiry: now.Add(time.Hour)}
 			},
 			"wait": func(t *rapid.T) {
@@ -233,7 +233,7 @@ func TestRollback(t *testing.T) {
 	t.Parallel()
 	a, b := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.11")
 	bind := func(table *Table, addr netip.Addr, k int, at, expiry, horizon time.Duration) bool {
-		return table.Bind(0, Lease{Addr: addr, MAC: key(k).MAC, Start: start.Add(at), Expiry: start.Add(expiry)}, start.Add(horizon))
+		return table.Bind(0, Lease{Addr: addr, MAC: key(k).MAC, Start: TimeOf(start).Add(at), Expiry: TimeOf(start).Add(expiry)}, start.Add(horizon))
 	}
 	for _, c := range []struct {
 		name string
@@ -263,7 +263,7 @@ func TestRollback(t *testing.T) {
 		}, "leased 1h30m0s, never, client 1 at 192.0.2.10"},
 		{"move", func(_ *testing.T, table *Table) { bind(table, b, 1, time.Minute, time.Hour, 2*time.Hour) }, "leased 1h0m0s, never, client 1 at 192.0.2.10"},
 		{"decline", func(_ *testing.T, table *Table) {
-			table.Decline(0, Lease{Addr: a, MAC: key(1).MAC, Start: start}, start.Add(24*time.Hour))
+			table.Decline(0, Lease{Addr: a, MAC: key(1).MAC, Start: TimeOf(start)}, start.Add(24*time.Hour))
 		}, "leased 1h0m0s, never, client 1 at 192.0.2.10"},
 		{"another takes it after the end", func(_ *testing.T, table *Table) { bind(table, a, 2, 2*time.Hour, 3*time.Hour, 4*time.Hour) }, "leased 1h0m0s, never, client 1 at 192.0.2.10"},
 	} {
@@ -279,7 +279,7 @@ func TestRollback(t *testing.T) {
 				if l == nil {
 					return "never"
 				}
-				return fmt.Sprint(l.State, " ", l.Expiry.Sub(start))
+				return fmt.Sprint(l.State, " ", l.Expiry.Sub(TimeOf(start)))
 			}
 			got := fmt.Sprintf("%s, %s, client 1 at %v", show(table.At(a)), show(table.At(b)), table.Binding(0, key(1)).Addr)
 			if got != c.want {
@@ -304,7 +304,7 @@ func TestCommitOfSome(t *testing.T) {
 	table := NewTable(nil)
 	table.Configure([]Scope{office()})
 	bind := func(name string) (wait bool) {
-		return table.Bind(0, Lease{Addr: addr, MAC: key(1).MAC, HostName: name, Start: start, Expiry: start.Add(time.Hour)}, start.Add(2*time.Hour))
+		return table.Bind(0, Lease{Addr: addr, MAC: key(1).MAC, HostName: name, Start: TimeOf(start), Expiry: TimeOf(start).Add(time.Hour)}, start.Add(2*time.Hour))
 	}
 	bind("a")
 	written := len(table.Pending())
@@ -334,7 +334,7 @@ func TestRollbackEndsOffers(t *testing.T) {
 	table := NewTable(nil)
 	table.Configure([]Scope{office()})
 	bind := func(client int, a netip.Addr) (wait bool) {
-		return table.Bind(0, Lease{Addr: a, MAC: key(client).MAC, Start: start, Expiry: start.Add(time.Hour)}, start.Add(2*time.Hour))
+		return table.Bind(0, Lease{Addr: a, MAC: key(client).MAC, Start: TimeOf(start), Expiry: TimeOf(start).Add(time.Hour)}, start.Add(2*time.Hour))
 	}
 	bind(1, first)
 	bind(2, third)
@@ -382,7 +382,7 @@ func TestNextIsFlat(t *testing.T) {
 			t.Fatalf("address %v", a)
 		}
 		seen[a] = true
-		table.Bind(0, Lease{Addr: a, MAC: mac.Addr{1, byte(i >> 16), byte(i >> 8), byte(i)}, Start: start, Expiry: start.Add(time.Hour)}, start.Add(time.Hour))
+		table.Bind(0, Lease{Addr: a, MAC: mac.Addr{1, byte(i >> 16), byte(i >> 8), byte(i)}, Start: TimeOf(start), Expiry: TimeOf(start).Add(time.Hour)}, start.Add(time.Hour))
 	}
 	if want := 256 * 254; len(seen) != want {
 		t.Errorf("%d addresses, want %d", len(seen), want)

@@ -31,7 +31,7 @@ func (q *queue) upcoming(buf []netip.Addr, now time.Time, n int) []netip.Addr {
 		if len(buf) >= n {
 			break
 		}
-		if !e.freeAt().After(now) {
+		if e.freeAt() <= TimeOf(now) {
 			buf = append(buf, e.addr())
 		}
 	}

@@ -32,7 +32,7 @@ func (t *Table) Usage(network int, now time.Time) Usage {
 		ReservedLeased: p.held[heldReserved+heldLeased].n, ReservedDeclined: p.held[heldReserved+heldDeclined].n,
 	}
 	for _, e := range p.offers {
-		if e.given && e.offer != nil && now.Before(e.offer.until) && !e.lease.held(now) {
+		if e.given && e.offer != nil && TimeOf(now) < e.offer.until && !e.lease.held(now) {
 			u.Offered++
 		}
 	}
@@ -86,9 +86,9 @@ type ends struct {
 	passed int64 // the second that was passed last
 }
 
-func second(t time.Time) int64 { return t.Add(time.Second - 1).Unix() }
+func second(t Time) int64 { return int64(t+999) / 1000 }
 
-func (e *ends) add(t time.Time) {
+func (e *ends) add(t Time) {
 	if s := second(t); s > e.passed {
 		if e.at == nil {
 			e.at = map[int64]int32{}
@@ -98,7 +98,7 @@ func (e *ends) add(t time.Time) {
 	}
 }
 
-func (e *ends) drop(t time.Time) {
+func (e *ends) drop(t Time) {
 	s := second(t)
 	if s <= e.passed {
 		return

@@ -42,12 +42,12 @@ func TestSize(t *testing.T) {
 // the clock and before the table was configured.
 func TestUsageEnds(t *testing.T) {
 	t.Parallel()
-	old := Lease{Addr: netip.MustParseAddr("192.0.2.13"), MAC: key(3).MAC, State: Leased, Expiry: start.Add(-time.Hour)}
-	out := Lease{Addr: netip.MustParseAddr("192.0.2.99"), MAC: key(4).MAC, State: Declined, Expiry: start.Add(time.Hour)}
+	old := Lease{Addr: netip.MustParseAddr("192.0.2.13"), MAC: key(3).MAC, State: Leased, Expiry: TimeOf(start).Add(-time.Hour)}
+	out := Lease{Addr: netip.MustParseAddr("192.0.2.99"), MAC: key(4).MAC, State: Declined, Expiry: TimeOf(start).Add(time.Hour)}
 	table := NewTable([]Lease{old, out})
 	table.Configure([]Scope{office()})
-	table.Bind(0, Lease{Addr: netip.MustParseAddr("192.0.2.10"), MAC: key(1).MAC, Start: start, Expiry: start.Add(1500 * time.Millisecond)}, start)
-	table.Bind(0, Lease{Addr: netip.MustParseAddr("192.0.2.11"), MAC: key(2).MAC, Start: start, Expiry: start.Add(10 * time.Second)}, start)
+	table.Bind(0, Lease{Addr: netip.MustParseAddr("192.0.2.10"), MAC: key(1).MAC, Start: TimeOf(start), Expiry: TimeOf(start).Add(1500 * time.Millisecond)}, start)
+	table.Bind(0, Lease{Addr: netip.MustParseAddr("192.0.2.11"), MAC: key(2).MAC, Start: TimeOf(start), Expiry: TimeOf(start).Add(10 * time.Second)}, start)
 	for _, c := range []struct {
 		after        time.Duration
 		leased, rest int
