@@ -18,11 +18,11 @@ import (
 	"dialtone/internal/mac"
 )
 
-// pace calls send with how many are due, so that rate a second are sent until
-// the context ends. Where it falls behind by more than a fifth of a second it
-// does not catch up.
-func pace(ctx context.Context, rate int, send func(n int) error) (sent int, err error) {
-	tick := time.NewTicker(2 * time.Millisecond)
+// pace calls send every millisecond with how many are due, so that rate a second
+// are sent until the context ends. What it is behind by more than slack it does
+// not catch up with.
+func pace(ctx context.Context, rate int, slack time.Duration, send func(n int) error) (sent int, err error) {
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	last, owed := time.Now(), 0.0
 	for {
@@ -32,7 +32,7 @@ func pace(ctx context.Context, rate int, send func(n int) error) (sent int, err 
 		case <-tick.C:
 		}
 		now := time.Now()
-		owed = min(owed+now.Sub(last).Seconds()*float64(rate), float64(rate)/5)
+		owed = min(owed+now.Sub(last).Seconds()*float64(rate), slack.Seconds()*float64(rate))
 		last = now
 		if n := int(owed); n > 0 {
 			if err := send(n); err != nil {
@@ -43,6 +43,9 @@ func pace(ctx context.Context, rate int, send func(n int) error) (sent int, err 
 		}
 	}
 }
+
+// floodSlack is what a flood may be behind.
+const floodSlack = 200 * time.Millisecond
 
 // junk are datagrams that a server has to see through: noise, cut short, no
 // cookie, a reply, lengths that lie, options that overrun, an empty client-id.
@@ -87,7 +90,7 @@ func throwJunk(ctx context.Context, s *rig.Site, rate int) (int, error) {
 	for i := range out {
 		out[i] = ipv4.Message{Buffers: [][]byte{kinds[i%len(kinds)]}, Addr: to}
 	}
-	return pace(ctx, rate, func(n int) error {
+	return pace(ctx, rate, floodSlack, func(n int) error {
 		for n > 0 {
 			k, err := batch.WriteBatch(out[:min(n, len(out))], 0)
 			if err != nil {
@@ -109,7 +112,7 @@ func throwDiscovers(ctx context.Context, s *rig.Site, rate int) (int, error) {
 	defer w.Close()
 	r := rand.New(rand.NewPCG(3, 4))
 	var payload, frame []byte
-	return pace(ctx, rate, func(n int) error {
+	return pace(ctx, rate, floodSlack, func(n int) error {
 		for range n {
 			from := mac.Addr{0x02}
 			binary.BigEndian.PutUint32(from[2:], r.Uint32())

@@ -13,7 +13,10 @@ func rows(z sizes) []rig.Row {
 	burst := fmt.Sprintf("%d phones at once", z.burst)
 	crowd := rig.Digits(float64(z.crowd), 0) + " phones at once"
 	return []rig.Row{
-		{Key: "held-0", Title: fmt.Sprintf("exchanges/s held for %d s, from no lease", z.seconds), Decimals: 0},
+		{Key: "stream-0", Title: fmt.Sprintf("exchanges/s held for %d s, open loop of our own, from no lease", z.seconds), Decimals: 0},
+		{Key: "stream-small", Title: "… from " + small + " leases", Decimals: 0},
+		{Key: "stream-large", Title: "… from " + large + " leases", Decimals: 0},
+		{Key: "held-0", Title: fmt.Sprintf("exchanges/s held for %d s, by perfdhcp, from no lease", z.seconds), Decimals: 0},
 		{Key: "held-small", Title: "… from " + small + " leases", Decimals: 0},
 		{Key: "held-large", Title: "… from " + large + " leases", Decimals: 0},
 		{Key: "growth", Title: "exchanges/s, closed loop from 0 to " + large + " leases", Decimals: 0},

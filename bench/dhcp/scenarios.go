@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ var scenarios = []scenario{
 	{"burst", func(z sizes) float64 { return 0.7 }, bursts},
 	{"crowd", func(z sizes) float64 { return 0.1 + float64(z.crowd)/5_000 }, crowd},
 	{"hostile", func(z sizes) float64 { return 0.1 + 2*float64(z.seconds)/60 }, hostile},
-	{"held", func(z sizes) float64 { return 3 * (0.3 + 11*float64(z.seconds+3)/60) }, held},
+	{"held", func(z sizes) float64 { return 3 * (0.3 + 14*float64(z.seconds+3)/60) }, held},
 }
 
 // growthLimit is after what time a server is given up that gets slower with
@@ -383,22 +384,38 @@ func hostile(ctx context.Context, b *bench, p peer) (err error) {
 	return nil
 }
 
+// generators are what begins exchanges at a steady rate.
+var generators = []struct {
+	name, key string
+	run       func(ctx context.Context, b *bench, s *rig.Site, r *relay, first, rate int) (trial, error)
+}{
+	{"stream", "stream", func(ctx context.Context, b *bench, _ *rig.Site, r *relay, first, rate int) (trial, error) {
+		return newStream(r, first, rate, b.period()).run(ctx)
+	}},
+	{"perfdhcp", "held", func(ctx context.Context, b *bench, s *rig.Site, r *relay, first, rate int) (trial, error) {
+		if err := r.close(); err != nil { // its port is perfdhcp's now
+			return trial{}, err
+		}
+		return steady(ctx, s, b.dir, first, rate, b.period())
+	}},
+}
+
 // held looks for the rate that is held with less than a hundredth lost, by
 // clients that are all new, with none, the small and the large number of
 // leases there at the beginning.
 func held(ctx context.Context, b *bench, p peer) error {
 	for _, v := range []struct {
-		key    string
+		suffix string
 		leases int
-	}{{"held-0", 0}, {"held-small", b.sizes.small}, {"held-large", b.sizes.large}} {
-		if err := b.held(ctx, p, v.key, v.leases); err != nil {
-			return fmt.Errorf("%s: %w", v.key, err)
+	}{{"-0", 0}, {"-small", b.sizes.small}, {"-large", b.sizes.large}} {
+		if err := b.held(ctx, p, v.suffix, v.leases); err != nil {
+			return fmt.Errorf("held%s: %w", v.suffix, err)
 		}
 	}
 	return nil
 }
 
-func (b *bench) held(ctx context.Context, p peer, key string, leases int) error {
+func (b *bench) held(ctx context.Context, p peer, suffix string, leases int) error {
 	srv, _, err := b.filled(ctx, p, wide, leases, 12*time.Hour)
 	if err != nil {
 		return err
@@ -447,34 +464,46 @@ func (b *bench) held(ctx context.Context, p peer, key string, leases int) error 
 	if err != nil {
 		return err
 	}
-	trials := make(map[int]trial) // by rate
-	best, err := search(start, func(rate int) (bool, error) {
-		// One failure may be the machine's: only the second is believed.
-		for range 2 {
-			var t trial
-			err := fresh(rate*b.sizes.seconds, func(srv *server, r *relay) error {
-				err := r.close() // its port is perfdhcp's now
-				if err != nil {
+	for _, g := range generators {
+		trials := make(map[int]trial) // by rate
+		over := math.MaxInt           // the lowest rate that was not held
+		best, err := search(start, func(rate int) (bool, error) {
+			// One failure may be the machine's: only the second is believed.
+			for range 2 {
+				var t trial
+				err := fresh(rate*b.sizes.seconds, func(srv *server, r *relay) error {
+					before, err := srv.site.Overruns()
+					if err != nil {
+						return err
+					}
+					if t, err = g.run(ctx, b, srv.site, r, leases, rate); err != nil {
+						return err
+					}
+					t.Overrun, err = srv.site.Overruns()
+					t.Overrun -= before
 					return err
+				})
+				if err != nil {
+					return false, err
 				}
-				t, err = steady(ctx, srv.site, b.dir, leases, rate, b.period())
-				return err
-			})
-			if err != nil {
-				return false, err
+				held := t.held(rate, b.period())
+				b.log.Info("trial", "server", p.name, "generator", g.name, "leases", leases, "rate", rate,
+					"begun", t.Begun, "acked", t.Acked, "overrun", t.Overrun, "held", held)
+				if trials[rate] = t; held {
+					return true, nil
+				}
 			}
-			held := t.held(rate, b.period())
-			b.log.Info("trial", "server", p.name, "leases", leases, "rate", rate, "begun", t.Begun, "acked", t.Acked, "held", held)
-			if held {
-				trials[rate] = t
-				return true, nil
-			}
+			over = min(over, rate)
+			return false, nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
 		}
-		return false, nil
-	})
-	if err != nil {
-		return err
+		note := ""
+		if n := max(trials[over].Overrun, trials[best].Overrun); n > 0 {
+			note = fmt.Sprintf("%s loses %s answers", g.name, rig.Digits(float64(n), 0))
+		}
+		b.recordNote(g.key+suffix, p, float64(trials[best].Acked)/b.period().Seconds(), note)
 	}
-	b.record(key, p, float64(trials[best].Acked)/b.period().Seconds())
 	return nil
 }
