@@ -38,6 +38,7 @@ type Answer struct {
 	ETag        string            // a strong entity tag with its quotes (RFC 9110 section 8.8.3): the revision
 	ContentType string
 	Name        string // the path, in its one spelling
+	Held        string // of a preview: why the phone would have to wait for firmware; "" where it would not
 	ImageTerms
 
 	document profiles.Document // zero for a file

@@ -135,7 +135,7 @@ type event struct {
 	by      string        // the witness
 	claimed mac.Addr      // what the request itself says
 	model   string
-	version string
+	running profiles.Running // what it says itself
 }
 
 func (d *Desk) open(r Request) (*Answer, event, error) {
@@ -172,7 +172,10 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if !strings.EqualFold(said, q.Model) {
 		q.Version, q.Parts = "", profiles.Parts{} // of some other phone
 	}
-	e.version = q.Version
+	e.running = profiles.Running{Version: q.Version, Parts: q.Parts}
+	if said == "" {
+		d.remember(&q)
+	}
 
 	// Who may not read a phone's document does not learn whether there is one.
 	if p.IsOwn() {
@@ -180,7 +183,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 			return nil, e, err
 		}
 	}
-	d.askRollouts(set, &q, !e.mac.IsZero(), false)
+	d.askRollouts(set, &q, FirmwareQuestion{Known: !e.mac.IsZero(), Silent: e.running.Version == ""})
 	a, own, err := d.answer(set, q, r.Local)
 	if err != nil {
 		return nil, e, err
@@ -195,15 +198,28 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	return a, e, nil
 }
 
+// remember completes the request of a phone that says nothing of itself, as over
+// TFTP, with the firmware that it was last seen with: to tell it of an image on
+// no knowledge at all could send it where no way leads back from.
+func (d *Desk) remember(q *profiles.Request) {
+	if d.register == nil || q.MAC.IsZero() {
+		return
+	}
+	if model, running, ok := d.register.Running(q.MAC); ok && strings.EqualFold(model, q.Model) {
+		q.Version, q.Parts = running.Version, running.Parts
+	}
+}
+
 // Preview is a request that nobody made.
 type Preview struct {
-	Path    string     // may carry a query
-	Who     mac.Addr   // the phone that would ask; zero where it does not matter
-	Model   string     // which the phone would turn out to be, where the configuration does not say
-	Version string     // of its firmware, as its User-Agent would say; "" for none
-	Local   netip.Addr // the address that it would reach
-	URL     string     // of the setting server in links; "" for the appliance's own at Local
-	Reveal  bool       // show secrets instead of masking them
+	Path    string           // may carry a query
+	Who     mac.Addr         // the phone that would ask; zero where it does not matter
+	Known   bool             // a witness would know it
+	Model   string           // which the phone would turn out to be, where the configuration does not say
+	Running profiles.Running // as its User-Agent would say, or as it is remembered; zero for nothing
+	Local   netip.Addr       // the address that it would reach
+	URL     string           // of the setting server in links; "" for the appliance's own at Local
+	Reveal  bool             // show secrets instead of masking them
 }
 
 // Render gives the bytes that Open would send, less the guard: for a person at
@@ -214,8 +230,12 @@ func (d *Desk) Render(v Preview) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.askRollouts(set, &q, false, true)
+	// Over TFTP it would say nothing itself.
+	d.askRollouts(set, &q, FirmwareQuestion{Known: v.Known, Silent: v.Running.Version == "" || strings.HasPrefix(q.Server.URL, protocolTFTP+":"), Preview: true})
 	a, _, err := d.answer(set, q, v.Local.Unmap())
+	if a != nil {
+		a.Held = q.Hold
+	}
 	return a, err
 }
 
@@ -250,7 +270,7 @@ func preview(set documents, v Preview) (profiles.Request, error) {
 	}
 	q := profiles.Request{
 		Path: p, MAC: who, Model: firstOf(p.Model, v.Model, configuredModel(set, who)),
-		Version: v.Version, Reveal: v.Reveal,
+		Version: v.Running.Version, Parts: v.Running.Parts, Reveal: v.Reveal,
 	}
 	q.Server = set.Server(q.Model, v.Local.Unmap())
 	if v.URL != "" {

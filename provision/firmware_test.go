@@ -259,3 +259,43 @@ func (s *firmwareSite) mustStay(model, version string) bool {
 	}
 	return false
 }
+
+// Over TFTP, where a phone says nothing, it is answered as for what it last said.
+func TestFirmwareOverTFTP(t *testing.T) {
+	t.Parallel()
+	s := newFirmwareSite(t, func(_ string, targets []string) string { return targets[0] })
+	var seen []Sighting
+	s.desk.register = keeper{&seen}
+	ask := func(protocol, version string, source netip.Addr) string {
+		t.Helper()
+		r := Request{Path: "/snomD785-firmware.htm", Source: source, Local: local, Protocol: protocol}
+		if version != "" {
+			r.UserAgent = phonesim.Firmware{Version: version}.UserAgent("snomD785", reception)
+		}
+		a, err := s.desk.Open(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return read(t, a)
+	}
+	nothing := ask("tftp", "", receptionAt)
+	for _, version := range []string{"10.1.215.13", "8.4.35", "10.1.184.15"} {
+		want := ask("http", version, receptionAt)
+		if got := ask("tftp", "", receptionAt); got != want {
+			t.Errorf("with %s over HTTP:\n%s\nover TFTP:\n%s", version, want, got)
+		}
+		if got := ask("http", "", receptionAt); got != want {
+			t.Errorf("with %s, then silent over HTTP:\n%s", version, got)
+		}
+		if (want == nothing) != (version != "10.1.215.13") {
+			t.Errorf("with %s:\n%s", version, want)
+		}
+	}
+	if got := ask("tftp", "", nobodyAt); got != nothing {
+		t.Errorf("to nobody:\n%s", got)
+	}
+	ask("http", "10.1.215.13", nobodyAt)
+	if ask("tftp", "", receptionAt) != ask("http", "10.1.184.15", receptionAt) {
+		t.Error("what somebody else said of it counts")
+	}
+}

@@ -194,6 +194,16 @@ type keeper struct{ seen *[]Sighting }
 
 func (k keeper) Seen(s Sighting) { *k.seen = append(*k.seen, s) }
 
+// Running remembers the last that said something while a witness knew it.
+func (k keeper) Running(m mac.Addr) (string, profiles.Running, bool) {
+	for _, s := range slices.Backward(*k.seen) {
+		if s.MAC == m && s.Proven && s.Running.Version != "" {
+			return s.Model, s.Running, true
+		}
+	}
+	return "", profiles.Running{}, false
+}
+
 // Many sources take no more than the memory that is theirs, and harm nobody but
 // one another.
 func TestMissesBounded(t *testing.T) {

@@ -10,21 +10,24 @@ import (
 	"dialtone/profiles"
 )
 
-// Register hears of every request.
+// Register hears of every request, and remembers.
 type Register interface {
 	Seen(s Sighting)
+	// Running gives the model of a phone and the firmware that it said last, while a
+	// witness knew it; ok is false where it never did.
+	Running(m mac.Addr) (model string, running profiles.Running, ok bool)
 }
 
 // Sighting is a request and what came of it.
 type Sighting struct {
 	Time       time.Time
-	MAC        mac.Addr // who asked: the witness's word, else what the request says; zero where nobody can tell
-	Proven     bool     // by the witness
-	Witness    string   // ByLease and so on, "" where none is
-	Miss       bool     // what is another's was asked for, and refused
-	Configured bool     // the configuration names the phone
-	Model      string   // of who asked, "" if unknown
-	Version    string   // of its firmware, "" if unknown
+	MAC        mac.Addr         // who asked: the witness's word, else what the request says; zero where nobody can tell
+	Proven     bool             // by the witness
+	Witness    string           // ByLease and so on, "" where none is
+	Miss       bool             // what is another's was asked for, and refused
+	Configured bool             // the configuration names the phone
+	Model      string           // of who asked, "" if unknown
+	Running    profiles.Running // what it says of its firmware, zero where it says nothing
 	Source     netip.Addr
 	Local      netip.Addr
 	Protocol   string
@@ -40,7 +43,7 @@ func (d *Desk) tell(r Request, e event, a *Answer, err error) {
 		return
 	}
 	s := Sighting{
-		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Witness: e.by, Model: e.model, Version: e.version,
+		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Witness: e.by, Model: e.model, Running: e.running,
 		Source: r.Source, Local: r.Local, Protocol: r.Protocol, Path: e.asked, Status: http.StatusOK,
 	}
 	if s.MAC.IsZero() {

@@ -21,6 +21,7 @@ type Rollouts interface {
 type FirmwareQuestion struct {
 	Request profiles.Request
 	Known   bool // the configuration names the phone, or the witness knows it
+	Silent  bool // it does not say what it runs: the request has what it was last seen with, if anything
 	Asks    bool // for its firmware; else it asks for something else, and says what it runs
 	Preview bool // nobody asked: nothing is to change
 }
@@ -31,21 +32,22 @@ type ImageTerms struct {
 	Sent func() // to be told when the phone has all of it; nil: nobody wants to know
 }
 
-// askRollouts completes a request with what the rollouts say of it.
-func (d *Desk) askRollouts(set documents, q *profiles.Request, witnessed, isPreview bool) {
+// askRollouts completes a request with what the rollouts say of it. Of about, Known
+// says whether a witness knows the phone.
+func (d *Desk) askRollouts(set documents, q *profiles.Request, about FirmwareQuestion) {
 	if d.rollouts == nil || q.Path.Kind == profiles.Firmware || q.Path.Kind == profiles.File {
 		return
 	}
-	asks := q.Path.Kind == profiles.FirmwareStatus
-	if isPreview && !asks {
+	about.Asks = q.Path.Kind == profiles.FirmwareStatus
+	if about.Preview && !about.Asks {
 		return
 	}
-	known := witnessed
-	if !known && !q.MAC.IsZero() {
-		_, known = set.Phone(q.MAC)
+	if !about.Known && !q.MAC.IsZero() {
+		_, about.Known = set.Phone(q.MAC)
 	}
 	q.HasFile = d.files.has
-	q.Hold = d.rollouts.Firmware(FirmwareQuestion{*q, known, asks, isPreview})
+	about.Request = *q
+	q.Hold = d.rollouts.Firmware(about)
 }
 
 // imageTerms completes the answer with an image.

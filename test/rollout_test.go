@@ -30,6 +30,12 @@ rollout "autumn" {
   wave      = 3
   bandwidth = "80Mbit/s"
 }
+phone "` + phone(1).String() + `" {
+  name = "canary"
+}
+phone "` + phone(2).String() + `" {
+  name = "hall"
+}
 `})
 	noise(t, filepath.Join(o.files, "firmware", image), 200_000)
 	o.start(t)
@@ -66,14 +72,27 @@ rollout "autumn" {
 	}
 
 	loads("a phone before the canary", boot(2), 0)
+	waits := func(when, want string) {
+		t.Helper()
+		if doc := o.render(t, phone(2).String(), "/snomD717-firmware.htm"); !strings.Contains(string(doc), want) {
+			t.Errorf("%s render shows another firmware than the wire:\n%s", when, doc)
+		}
+		if r := o.host.Run(t, built(t), "phones", "--config", o.config); strings.Contains(r.Stdout, "waits for firmware: "+want) != strings.HasPrefix(want, "the rollout waits") {
+			t.Errorf("%s phones says:\n%s", when, r.Stdout)
+		}
+	}
+	waits("before the canary", "the rollout waits for its canaries")
 	loads("the canary", boot(1, "--restarts", "1"), 1)
-	if v := show(); len(v.Phones) != 1 || v.Phones[0].Stage != "updated" {
+	if v := show(); len(v.Phones) != 2 || v.Phones[0].Stage != "updated" || v.Phones[1].Stage != "waiting" {
 		t.Fatalf("after the canary: %+v", v)
 	}
+	waits("after the canary", image)
 	loads("the first of the wave", boot(2, "--restarts", "1"), 1)
+	waits("when it is there", "the phone runs the wanted firmware")
 
 	o.service.Signal(syscall.SIGTERM)
 	o.service.Exit()
+	waits("while nothing runs", "the phone runs the wanted firmware")
 	o.start(t)
 	if v := show(); v.Wave != 1 || len(v.Phones) != 2 {
 		t.Fatalf("after a restart: %+v", v)

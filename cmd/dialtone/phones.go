@@ -28,6 +28,7 @@ const (
 	stateRefused  = "refused"        // its last request for its own file, and why
 	stateUnknown  = "not configured" // it was seen, and nothing is said of it
 	stateNever    = "never seen"
+	stateWaits    = "waits for firmware"
 	stateOutdated = "to change" // what it got is not what it would get now; dialtone diff says what
 	stateCurrent  = "up to date"
 )
@@ -128,7 +129,7 @@ func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
 	if own := k.Documents[profiles.Own.String()]; own.Status != 0 && own.Status != 200 {
 		return stateRefused, own.Reason
 	}
-	view := asSeen(k)
+	state, view := stateCurrent, asSeen(k)
 	started := k.Documents[profiles.ModelContainer.String()].Asked
 	if one := k.Documents[profiles.MACContainer.String()].Asked; one.After(started) {
 		started = one
@@ -144,6 +145,11 @@ func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
 		now := ""
 		answer, err := desk.Render(view)
 		if err == nil {
+			if answer.Held != "" {
+				// Until it is its turn it gets none, whatever was the reason when it asked.
+				state, reason = stateWaits, answer.Held
+				continue
+			}
 			now = answer.Revision()
 		} else if refusal, ok := errors.AsType[*provision.Refusal](err); ok && refusal.Status != 404 {
 			continue // it cannot be told
@@ -152,5 +158,5 @@ func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
 			return stateOutdated, ""
 		}
 	}
-	return stateCurrent, ""
+	return state, reason
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,19 +54,26 @@ func (c *renderCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	desk := newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log})
-	view := provision.Preview{Version: c.FirmwareVersion, Local: local, URL: c.URL, Reveal: c.Reveal}
-	if c.All != "" {
-		return c.renderAll(a, cfg, desk, view)
+	current := func() *configuration { return &cfg }
+	var view provision.Preview
+	if m, err := mac.Parse(c.Who); err == nil {
+		view = c.lastSeen(a, cfg, m)
 	}
-	who, model, err := c.who(cfg.Set)
-	if err != nil {
+	view.Local, view.Reveal, view.URL, view.Path = local, c.Reveal, c.URL, c.Path
+	if c.FirmwareVersion != "" {
+		view.Running = profiles.Running{Version: c.FirmwareVersion}
+	}
+	if c.All != "" {
+		return c.renderAll(a, cfg, newDesk(current, provision.Config{Log: a.Log}), view)
+	}
+	if view.Who, view.Model, err = c.who(cfg.Set, view.Model); err != nil {
 		return err
 	}
-	view.Who, view.Model, view.Path = who, model, c.Path
-	if c.FirmwareVersion == "" && !who.IsZero() {
-		view.Version = c.lastSeen(a, cfg, who)
+	shown, err := showRollouts(cfg, a.Log)
+	if err != nil {
+		fmt.Fprintf(a.Stderr, "dialtone: %v: firmware is shown as for a phone whose turn it is\n", err)
 	}
+	desk := newDesk(current, provision.Config{Log: a.Log, Rollouts: shown})
 	switch {
 	case c.Explain:
 		return c.explain(a.Stdout, desk, view)
@@ -74,7 +82,7 @@ func (c *renderCmd) Run(a *app) error {
 	case c.Path != "":
 		return render(a.Stdout, desk, view)
 	}
-	for i, p := range cfg.Set.Documents(who, model, cfg.Set.Server(model, local)) {
+	for i, p := range cfg.Set.Documents(view.Who, view.Model, cfg.Set.Server(view.Model, local)) {
 		if i > 0 {
 			fmt.Fprintln(a.Stdout)
 		}
@@ -90,22 +98,25 @@ func (c *renderCmd) Run(a *app) error {
 	return nil
 }
 
-// lastSeen gives the firmware that a phone was last seen with, "" where that is
-// not known: nobody has to be able to read the state to see a document.
-func (c *renderCmd) lastSeen(a *app, cfg configuration, who mac.Addr) string {
+// lastSeen gives the phone as it was last seen, no more than its MAC where nothing
+// is known: nobody has to be able to read the state to see a document.
+func (c *renderCmd) lastSeen(a *app, cfg configuration, who mac.Addr) provision.Preview {
 	p, err := seen(cfg.Appliance.StateDir, who, a.Log)
 	if err != nil {
 		a.Log.Debug("the register cannot be read", "err", err)
 	}
-	if err != nil || p == nil || p.Version == "" {
-		return ""
+	if err != nil || p == nil {
+		return provision.Preview{Who: who}
 	}
-	fmt.Fprintf(a.Stderr, "dialtone: as for firmware %s, with which it was seen last (--firmware-version VERSION says another)\n", p.Version)
-	return p.Version
+	if p.Version != "" && c.FirmwareVersion == "" {
+		fmt.Fprintf(a.Stderr, "dialtone: as for firmware %s, with which it was seen last (--firmware-version VERSION says another)\n", p.Version)
+	}
+	return asSeen(p.Phone)
 }
 
-// who reads the first argument: a phone with its model, or a model alone.
-func (c *renderCmd) who(set *profiles.Set) (mac.Addr, string, error) {
+// who reads the first argument: a phone with its model, or a model alone. seen is
+// the model of a phone that was seen.
+func (c *renderCmd) who(set *profiles.Set, seen string) (mac.Addr, string, error) {
 	m, err := mac.Parse(c.Who)
 	if err != nil {
 		if model, ok := set.Model(c.Who); ok {
@@ -113,13 +124,8 @@ func (c *renderCmd) who(set *profiles.Set) (mac.Addr, string, error) {
 		}
 		return mac.Addr{}, "", fmt.Errorf("%q is neither a MAC address nor a model of a Snom phone (for instance snomD785)", c.Who)
 	}
-	model := c.Model
-	if phone, ok := set.Phone(m); ok && model == "" {
-		model = phone.Model
-	}
-	if model == "" {
-		model = set.ModelHint(m)
-	}
+	phone, _ := set.Phone(m)
+	model := cmp.Or(c.Model, phone.Model, seen, set.ModelHint(m))
 	if model == "" && c.Path == "" {
 		return mac.Addr{}, "", fmt.Errorf("the model of %s is not in the configuration; give it with --model", m)
 	}

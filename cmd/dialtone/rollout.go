@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"dialtone/internal/mac"
 	"dialtone/internal/rollout"
@@ -57,18 +60,73 @@ func (r *rollouts) plans() []rollout.Plan {
 
 // Firmware is of provision.Rollouts.
 func (r *rollouts) Firmware(q provision.FirmwareQuestion) (hold string) {
-	u, ok := r.set().Update(q.Request)
-	if !ok {
+	plan, report, ok := reportOf(r.set(), q)
+	switch {
+	case !ok:
 		return ""
+	case q.Preview:
+		return r.keeper.States().Hold(time.Now(), plan, report)
+	}
+	return r.keeper.Report(time.Now(), plan, report)
+}
+
+// reportOf turns a question of the desk into what the machine knows; ok is false
+// where no rollout covers the phone.
+func reportOf(set *profiles.Set, q provision.FirmwareQuestion) (rollout.Plan, rollout.Report, bool) {
+	u, ok := set.Update(q.Request)
+	if !ok {
+		return rollout.Plan{}, rollout.Report{}, false
 	}
 	report := rollout.Report{
 		MAC: q.Request.MAC, Known: q.Known, Version: q.Request.Version,
 		Reached: u.Reached, Image: u.Image, Ready: u.Ready, Asks: q.Asks,
 	}
-	if q.Preview {
-		return r.keeper.Hold(time.Now(), planOf(u.Rollout), report)
+	if q.Silent {
+		report.Version = "" // what is remembered of it may be long past
 	}
-	return r.keeper.Report(time.Now(), planOf(u.Rollout), report)
+	return planOf(u.Rollout), report, true
+}
+
+// shownRollouts answers for the rollouts of the state folder, as they are now, by a
+// configuration that may not be served yet.
+type shownRollouts struct {
+	set    *profiles.Set
+	states rollout.States
+}
+
+// Firmware is of provision.Rollouts.
+func (r shownRollouts) Firmware(q provision.FirmwareQuestion) (hold string) {
+	plan, report, ok := reportOf(r.set, q)
+	if !ok {
+		return ""
+	}
+	return r.states.Hold(time.Now(), plan, report)
+}
+
+// Image is of provision.Rollouts.
+func (shownRollouts) Image(string, mac.Addr) provision.ImageTerms { return provision.ImageTerms{} }
+
+// showRollouts gives the rollouts of the running service, or of a stopped one; nil
+// where the configuration has none.
+func showRollouts(cfg configuration, log *slog.Logger) (provision.Rollouts, error) {
+	if len(cfg.Set.Rollouts()) == 0 {
+		return nil, nil
+	}
+	states := rollout.States{}
+	err := control(cfg.Appliance.StateDir, http.MethodGet, "/v1/rollouts/states", &states)
+	if errors.Is(err, errNotRunning) {
+		err = stopped(cfg.Appliance.StateDir, func(db *bbolt.DB) error {
+			keeper, err := rollout.Open(db, log, time.Now())
+			if err == nil {
+				states = keeper.States()
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading how far the rollouts are: %w", err)
+	}
+	return shownRollouts{cfg.Set, states}, nil
 }
 
 // Image is of provision.Rollouts.
@@ -102,6 +160,10 @@ func (r *rollouts) views() []rollout.View {
 
 func (a *appliance) getRollouts(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, a.rollouts.views())
+}
+
+func (a *appliance) getRolloutStates(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, a.rollouts.keeper.States())
 }
 
 // postRollout pauses a rollout or lets it go on, and answers how it is then.

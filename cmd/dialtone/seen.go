@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"dialtone/internal/mac"
 	"dialtone/internal/register"
 	"dialtone/internal/state"
+	"dialtone/profiles"
 	"dialtone/provision"
 )
 
@@ -28,9 +31,12 @@ func seenPhones(stateDir string, log *slog.Logger) ([]register.Phone, error) {
 	if !errors.Is(err, errNotRunning) {
 		return list, err
 	}
-	err = stoppedRegister(stateDir, log, func(r *register.Register) error {
-		list = r.Phones()
-		return nil
+	err = stopped(stateDir, func(db *bbolt.DB) error {
+		r, err := register.Open(db, log)
+		if err == nil {
+			list = r.Phones()
+		}
+		return err
 	})
 	return list, err
 }
@@ -42,8 +48,11 @@ func seen(stateDir string, m mac.Addr, log *slog.Logger) (*seenPhone, error) {
 	if !errors.Is(err, errNotRunning) {
 		return p, err
 	}
-	err = stoppedRegister(stateDir, log, func(r *register.Register) (err error) {
-		p, err = seenIn(r, m)
+	err = stopped(stateDir, func(db *bbolt.DB) error {
+		r, err := register.Open(db, log)
+		if err == nil {
+			p, err = seenIn(r, m)
+		}
 		return err
 	})
 	return p, err
@@ -57,8 +66,8 @@ func seenIn(r *register.Register, m mac.Addr) (*seenPhone, error) {
 	return &seenPhone{p, got}, nil
 }
 
-// stoppedRegister opens the register of a service that does not run.
-func stoppedRegister(stateDir string, log *slog.Logger, use func(*register.Register) error) error {
+// stopped opens the state of a service that does not run.
+func stopped(stateDir string, use func(*bbolt.DB) error) error {
 	db, err := state.OpenReadOnly(stateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has never run
@@ -67,11 +76,7 @@ func stoppedRegister(stateDir string, log *slog.Logger, use func(*register.Regis
 		return err
 	}
 	defer db.Close()
-	r, err := register.Open(db, log)
-	if err != nil {
-		return err
-	}
-	return use(r)
+	return use(db)
 }
 
 func (a *appliance) getPhones(w http.ResponseWriter, _ *http.Request) { writeJSON(w, a.seen.Phones()) }
@@ -92,7 +97,12 @@ func (a *appliance) getPhone(w http.ResponseWriter, r *http.Request) {
 
 // asSeen is how a phone would ask again.
 func asSeen(p register.Phone) provision.Preview {
-	return provision.Preview{Who: p.MAC, Model: p.Model, Version: p.Version, Local: p.Local, Reveal: true}
+	return provision.Preview{Who: p.MAC, Known: p.Proven, Model: p.Model, Running: runningOf(p), Local: p.Local, Reveal: true}
+}
+
+// runningOf gives the firmware that a phone was last seen with.
+func runningOf(p register.Phone) profiles.Running {
+	return profiles.Running{Version: p.Version, Parts: profiles.Parts(p.Parts)}
 }
 
 // ago shows a time as a person reads it in a table.
@@ -116,5 +126,6 @@ func openSealed(a *app, path string) (configuration, *provision.Desk, error) {
 		}
 		return cfg, nil, fmt.Errorf("the configuration has %s", count(cfg.Report.Errors(), "error"))
 	}
-	return cfg, newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log}), nil
+	rollouts, err := showRollouts(cfg, a.Log)
+	return cfg, newDesk(func() *configuration { return &cfg }, provision.Config{Log: a.Log, Rollouts: rollouts}), err
 }

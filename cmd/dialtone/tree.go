@@ -131,6 +131,9 @@ func (t *tree) documents() error {
 			}
 		}
 	}
+	for _, r := range t.set.Rollouts() {
+		t.leave("the rollout %s needs this appliance: from these files all phones load %s at once", r.Name, r.Firmware.Text)
+	}
 	for _, p := range t.set.Phones() {
 		model := p.Model
 		if model == "" {

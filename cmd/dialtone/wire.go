@@ -154,7 +154,7 @@ func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
 	return m, ok
 }
 
-// sightings tells the register what the desk saw. Secrets stay here.
+// sightings joins the desk with the register. Secrets stay here.
 type sightings struct {
 	register *register.Register
 	seal     func(secret string) string
@@ -164,7 +164,7 @@ func (s sightings) Seen(v provision.Sighting) {
 	out := register.Sighting{
 		Time: v.Time, MAC: v.MAC, Proven: v.Proven, Configured: v.Configured, Owner: v.Path.MAC,
 		Witness: v.Witness, Strong: v.Witness == provision.ByCertificate || v.Witness == provision.ByCredentials, Miss: v.Miss,
-		Model: v.Model, Version: v.Version, Address: v.Source, Local: v.Local, Protocol: v.Protocol,
+		Model: v.Model, Version: v.Running.Version, Parts: register.Parts(v.Running.Parts), Address: v.Source, Local: v.Local, Protocol: v.Protocol,
 		Status: v.Status, Reason: v.Reason, Start: v.Path.Kind == profiles.ModelContainer || v.Path.Kind == profiles.MACContainer,
 	}
 	if v.Path.Kind != 0 && v.Path.Kind != profiles.File {
@@ -175,6 +175,12 @@ func (s sightings) Seen(v provision.Sighting) {
 		out.Content = func() []byte { return v.Answer.Seal(s.seal) }
 	}
 	s.register.Seen(out)
+}
+
+// Running is of provision.Register.
+func (s sightings) Running(m mac.Addr) (string, profiles.Running, bool) {
+	p, ok := s.register.Last(m)
+	return p.Model, runningOf(p), ok && p.Proven
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {

@@ -27,6 +27,7 @@ type Phone struct {
 	MAC     mac.Addr   `json:"mac"`
 	Model   string     `json:"model,omitempty"`
 	Version string     `json:"version,omitempty"` // of its firmware, by its User-Agent
+	Parts   Parts      `json:"parts,omitzero"`
 	Address netip.Addr `json:"address,omitzero"`
 	Local   netip.Addr `json:"local,omitzero"` // by which it reached the appliance
 	// Proven says that a witness tied the request to the MAC; otherwise the request
@@ -51,6 +52,13 @@ type Phone struct {
 	// Misses are refused requests of others for what is this phone's.
 	Misses   uint64    `json:"misses,omitempty"`
 	LastMiss *Stranger `json:"last_miss,omitempty"`
+}
+
+// Parts are the versions of what old firmware keeps apart from the application.
+type Parts struct {
+	Linux   string `json:"linux,omitempty"`
+	JFFS2   string `json:"jffs2,omitempty"`
+	Ramdisk string `json:"ramdisk,omitempty"`
 }
 
 // Document is what became of a kind of document.
@@ -89,6 +97,7 @@ type Sighting struct {
 	Configured     bool
 	Owner          mac.Addr // whose document was asked for; zero for anybody's
 	Model, Version string   // "" if unknown
+	Parts          Parts
 	Address, Local netip.Addr
 	Protocol       string
 	Slot, Path     string // of the document; a slot that begins with / is one of many
@@ -255,6 +264,9 @@ func (r *Register) note(e *entry, s Sighting) {
 		e.Versions = append(e.Versions, Version{s.Version, s.Time})
 		e.Versions = e.Versions[max(0, len(e.Versions)-maxVersions):]
 	}
+	if s.Version != "" && s.Parts != e.Parts {
+		e.Parts, e.change = s.Parts, major
+	}
 	if s.Start {
 		e.Starts++
 	}
@@ -356,6 +368,20 @@ func (e *entry) copy() Phone {
 		p.Documents[kind] = d
 	}
 	return p
+}
+
+// Last gives what is known of a phone, less its documents; ok is false where it was
+// never seen.
+func (r *Register) Last(m mac.Addr) (p Phone, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.phones[m]
+	if e == nil {
+		return Phone{}, false
+	}
+	p = e.Phone
+	p.Documents, p.Versions = nil, nil
+	return p, true
 }
 
 // Phone gives one phone, and what it last got: sealed documents by their kind.

@@ -117,18 +117,16 @@ func (k *Keeper) Report(now time.Time, plan Plan, r Report) (hold string) {
 	return hold
 }
 
-// Hold says what Report would, and changes nothing.
-func (k *Keeper) Hold(now time.Time, plan Plan, r Report) (hold string) {
+// States gives the rollouts as they stand, to look at: what happens to
+// them here does not happen there.
+func (k *Keeper) States() States {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := &State{}
-	if record, ok := k.stored[plan.Name]; ok {
-		if err := json.Unmarshal(record, s); err != nil {
-			return ""
-		}
-		(&machine{State: s, now: now}).restarted()
+	states := make(States, len(k.states))
+	for name, s := range k.states {
+		states[name] = s.clone()
 	}
-	return (&machine{State: s, plan: plan, now: now}).report(r)
+	return states
 }
 
 // Sent notes that a phone of a rollout has got all of an image, named by its path.

@@ -36,7 +36,7 @@ func TestKeeper(t *testing.T) {
 		return r
 	}
 	k, end := open()
-	if hold := k.Hold(noon, plan, ask(1, "old")); hold != "" {
+	if hold := k.States().Hold(noon, plan, ask(1, "old")); hold != "" {
 		t.Errorf("a preview: %s", hold)
 	}
 	if v := k.View(noon, plan); len(v.Phones) != 0 || v.Phase != Waiting {

@@ -41,6 +41,28 @@ type State struct {
 	Phones   map[mac.Addr]*Phone `json:"phones,omitempty"`
 }
 
+func (s *State) clone() *State {
+	c := *s
+	c.Phones = make(map[mac.Addr]*Phone, len(s.Phones))
+	for phone, p := range s.Phones {
+		q := *p
+		c.Phones[phone] = &q
+	}
+	return &c
+}
+
+// States are rollouts by name.
+type States map[string]*State
+
+// Hold says what Report of their Keeper would, and changes nothing.
+func (s States) Hold(now time.Time, plan Plan, r Report) (hold string) {
+	state := &State{}
+	if known := s[plan.Name]; known != nil {
+		state = known.clone()
+	}
+	return (&machine{State: state, plan: plan, now: now}).report(r)
+}
+
 // Event is a change that a person wants to read of, once.
 type Event struct {
 	MAC  mac.Addr // zero where it is of no one phone
