@@ -242,35 +242,50 @@ func (s *Set) evaluatePathFile(f *pathFile, p *phone, m Model, server Server) (a
 	return adminFile{name: f.label, parts: parts, source: e.source(f.rng)}, ok, e.diags
 }
 
-// checkPathFiles tries every document of the top level.
-func (l *loader) checkPathFiles() {
-	for _, f := range l.set.pathOrder {
-		fixed, _ := l.set.Model(strings.TrimPrefix(f.key.model, "*"))
+// pathFiles tries every document of the top level.
+func (t *lint) pathFiles() {
+	s := t.l.set
+	for _, f := range s.pathOrder {
+		fixed, _ := s.Model(strings.TrimPrefix(f.key.model, "*"))
 		if !f.own {
-			file, ok, diags := l.set.evaluatePathFile(f, nil, fixed, l.server)
-			l.add(diags)
-			if ok {
-				l.checkFile(file, "")
-			}
+			t.pathFile(f, nil, fixed)
 			continue
 		}
-		if !f.key.anyMAC && l.set.byMAC[f.key.mac] == nil {
-			l.fail(f.rng, "Document of an unknown phone", "%s is not in the configuration: add a block such as phone %q { name = \"…\" }.", f.key.mac, f.key.mac.Hex())
+		if !f.key.anyMAC && s.byMAC[f.key.mac] == nil {
+			t.l.fail(f.rng, "Document of an unknown phone", "%s is not in the configuration: add a block such as phone %q { name = \"…\" }.", f.key.mac, f.key.mac.Hex())
 		}
-		for _, p := range l.set.phones {
+		for _, p := range s.phones {
 			if !f.key.anyMAC && p.MAC != f.key.mac || fixed.Name != "" && p.Model != "" && p.Model != fixed.Name {
 				continue
 			}
 			m := fixed
 			if p.Model != "" {
-				m, _ = l.set.Model(p.Model)
+				m, _ = s.Model(p.Model)
 			}
-			file, ok, diags := l.set.evaluatePathFile(f, p, m, l.server)
-			l.add(diags)
-			if ok {
-				l.checkFile(file, p.where)
-			}
+			t.pathFile(f, p, m)
 		}
+	}
+}
+
+// pathFile tries a document of the top level for a phone, nil for none. One in the
+// place of a document of ours is looked at as closely as those of layers; what
+// else there is may be for anything.
+func (t *lint) pathFile(f *pathFile, p *phone, m Model) {
+	file, ok, diags := t.l.set.evaluatePathFile(f, p, m, t.l.server)
+	t.l.add(diags)
+	of := about{model: m.Name, phone: p}
+	switch {
+	case !ok:
+	case f.key.kind == ModelFile, f.key.kind == PhoneFile, f.key.kind == Extra:
+		where := ""
+		if p != nil {
+			where = p.where
+		}
+		t.l.checkFile(file, where)
+	case p == nil:
+		t.file(file, of, m, "", true)
+	default:
+		t.file(file, of, m, t.l.set.runs(p, m), false)
 	}
 }
 
@@ -376,7 +391,7 @@ func (s *Set) adminDocument(k documentKey, m Model) (Document, bool, error) {
 	if !ok || err != nil {
 		return Document{}, false, err
 	}
-	d := Document{Path: k.path, Own: k.path.MAC}
+	d := Document{Path: k.path, Own: k.path.MAC, byAdmin: true}
 	d.Body, d.Secrets = file.bytes(k.reveal)
 	d.ContentType = contentType(d.Body)
 	if checkLayerFile(file.name, k.path.MAC.IsZero()) == nil && strings.EqualFold(file.name, k.path.Name) {

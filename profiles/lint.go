@@ -54,7 +54,7 @@ func (t *lint) once(of about, rule config.Rule, rng hcl.Range, summary, detail s
 func (t *lint) general(own, whole layer, m Model) {
 	of := about{model: m.Name}
 	t.settings(own, of, m, "", true)
-	t.files(own, of)
+	t.files(own, of, m, "", true)
 	t.whole(own, whole, of, m)
 }
 
@@ -65,7 +65,7 @@ func (t *lint) phone(p *phone, layers []layer, general layer, m Model, whole boo
 	of := about{phone: p}
 	own := merge(layers)
 	t.settings(own, of, m, t.l.set.runs(p, m), false)
-	t.files(own, of)
+	t.files(own, of, m, t.l.set.runs(p, m), false)
 	if whole {
 		t.identities(own, general, of, m)
 	}
@@ -77,17 +77,13 @@ func (t *lint) phone(p *phone, layers []layer, general layer, m Model, whole boo
 // unused looks at a profile that no phone has.
 func (t *lint) unused(l layer) {
 	t.settings(l, about{}, Model{}, "", false)
-	t.files(l, about{})
+	t.files(l, about{}, Model{}, "", false)
 }
 
 // files looks for the files that a layer names.
-func (t *lint) files(l layer, of about) {
-	where := ""
-	if of.phone != nil {
-		where = of.phone.where
-	}
+func (t *lint) files(l layer, of about, m Model, version string, general bool) {
 	for _, f := range l.files {
-		t.l.checkFile(f, where)
+		t.file(f, of, m, version, general)
 	}
 	for _, u := range l.uploads {
 		if u.file != "" {

@@ -37,6 +37,7 @@ type Document struct {
 	Own         mac.Addr // the one phone that may have it; zero for anyone
 	Path        Path     // in canonical spelling
 	Secrets     []Span   // where in Body secrets are, masked or not, in order
+	byAdmin     bool     // as the admin wrote it
 }
 
 // Span is a part of a document: octets from Start up to End.

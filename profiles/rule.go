@@ -33,6 +33,7 @@ const (
 	ruleUnknownCodec    config.Rule = "unknown-codec"
 	ruleUnknownEvent    config.Rule = "unknown-event"
 	ruleMissingModule   config.Rule = "missing-module"
+	ruleOddDocument     config.Rule = "odd-document"
 
 	ruleUnknownSetting     config.Rule = "unknown-setting"
 	ruleWrongValue         config.Rule = "wrong-value"
@@ -74,6 +75,7 @@ func Rules() map[config.Rule]string {
 		ruleUnknownCodec:    "No source has a codec of this name.",
 		ruleUnknownEvent:    "No source has a key event of this name, and one that is much like it.",
 		ruleMissingModule:   "A key is for an expansion module, or a place on it, that the model does not have.",
+		ruleOddDocument:     "A document of your own has something that phones pass over, or would be dropped whole.",
 
 		ruleUnknownSetting:     "The catalogue of settings has no setting of that name.",
 		ruleWrongValue:         "A setting does not take the value.",

@@ -85,13 +85,13 @@ type loader struct {
 	cfg       *config.Config
 	rep       *config.Report
 	set       *Set
-	scope     *hcl.EvalContext      // functions and local
-	server    Server                // one that stands for those of the requests to come
-	macs      map[mac.Addr]string   // whose it is, and where that is said
-	names     map[string]string     // likewise, by lower-case name
-	addresses map[netip.Addr]string // likewise
-	images    map[imageOf]bool      // checked already
-	checked   map[string]bool       // files served as they are, likewise
+	scope     *hcl.EvalContext        // functions and local
+	server    Server                  // one that stands for those of the requests to come
+	macs      map[mac.Addr]string     // whose it is, and where that is said
+	names     map[string]string       // likewise, by lower-case name
+	addresses map[netip.Addr]string   // likewise
+	images    map[imageOf]bool        // checked already
+	checked   map[string]*checkedFile // files served as they are, by name
 	problems  problems
 }
 
@@ -122,7 +122,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		names:     map[string]string{},
 		addresses: map[netip.Addr]string{},
 		images:    map[imageOf]bool{},
-		checked:   map[string]bool{},
+		checked:   map[string]*checkedFile{},
 		problems:  problems{known: map[problemPlace]*problem{}},
 		set: &Set{
 			cfg:       cfg,
@@ -166,7 +166,6 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.phoneObjects()
 	l.evaluateAll()
 	l.verify()
-	l.checkPathFiles()
 	l.problems.report(rep)
 	rep.CloseSilences(Rules())
 	return l.set
@@ -387,6 +386,7 @@ func (l *loader) evaluateAll() {
 			lint.unused(layer)
 		}
 	}
+	lint.pathFiles()
 	lint.finish()
 }
 

@@ -15,8 +15,8 @@ import (
 
 // verify renders what the phones will ask for, and reads it again as strictly as
 // it can be read: a phone drops a file that it cannot read, and falls silent.
-// What fails here is a fault of the writers, or of a file that the admin puts in
-// their place. It takes the way of Render, past the cache, on all processors.
+// What fails here is a fault of the writers: files of the admin's own were looked
+// at where they are. It takes the way of Render, past the cache, on all processors.
 func (l *loader) verify() {
 	if l.problems.errors() {
 		return // what cannot be evaluated cannot be rendered
@@ -27,11 +27,9 @@ func (l *loader) verify() {
 		rng     hcl.Range
 	}
 	var jobs []job
-	add := func(model string, m mac.Addr, p *phone, rng hcl.Range, kinds ...Kind) {
-		for _, kind := range kinds {
-			r := Request{Path: Path{Kind: kind, Model: model, MAC: m}, MAC: m, Model: model, Server: l.set.Server(model, l.server.Address), Reveal: true}
-			jobs = append(jobs, job{r, p, rng})
-		}
+	add := func(path Path, model string, p *phone, rng hcl.Range) {
+		r := Request{Path: path, MAC: path.MAC, Model: model, Server: l.set.Server(model, l.server.Address), Reveal: true}
+		jobs = append(jobs, job{r, p, rng})
 	}
 	for _, model := range l.set.ModelsInUse() {
 		rng := hcl.Range{Filename: "builtin/models.csv", Start: hcl.InitialPos, End: hcl.InitialPos}
@@ -40,11 +38,14 @@ func (l *loader) verify() {
 		} else if len(l.set.general) > 0 {
 			rng = l.set.general[0].rng
 		}
-		add(model, mac.Addr{}, nil, rng, ModelContainer, General, GUILanguages, WebLanguages, FirmwareStatus)
+		for _, path := range l.set.Documents(mac.Addr{}, model, l.set.Server(model, l.server.Address)) {
+			add(path, model, nil, rng)
+		}
 	}
 	for _, p := range l.set.phones {
 		if model := cmp.Or(p.Model, l.set.ModelHint(p.MAC)); model != "" {
-			add(model, p.MAC, p, p.rng, Own)
+			add(Path{Kind: PhoneContainer, Model: model, MAC: p.MAC}, model, p, p.rng)
+			add(Path{Kind: Own, Model: model, MAC: p.MAC}, model, p, p.rng)
 		}
 	}
 
@@ -85,7 +86,7 @@ func (s *Set) readable(r Request, entries int) error {
 	}
 	key.entries = entries
 	d, err := s.document(key, r)
-	if err != nil {
+	if err != nil || d.byAdmin {
 		return nil
 	}
 	return checkReadable(d.Body)

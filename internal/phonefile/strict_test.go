@@ -28,7 +28,7 @@ func TestStrict(t *testing.T) {
 			`f:6: b has the perm "W", which is no flag`,
 			"f:6: <b> has the attribute action, which is not read",
 			"f:7: a is set a second time, as in line 5: the last one stays",
-			"f:5: 1 settings have no perm, which no document of the maker explains",
+			"f:5: one setting has no perm, which no document of the maker explains",
 		}},
 		"keys": {body: "<functionKeys>\n<fkey idx=\"1\" perm=\"\">line</fkey>\n<fkey idx=\"1\" clp=\"1\" perm=\"x\">none</fkey>\n<fkey idx=\"-1\" perm=\"\">line</fkey><other/></functionKeys>", want: []string{
 			"f:3: key 1 is set a second time, as in line 2: the last one stays",
@@ -50,7 +50,7 @@ func TestStrict(t *testing.T) {
 		"phrases":     {body: "<w_phrases><phrase i=\"0\" n=\"a\" t=\"A\"/>\n<phrase t=\"B\"/><language i=\"0\" t=\"x\"/></w_phrases>", want: []string{"f:2: <w_phrases> holds <phrase>, which is no <phrase n=… t=…>"}},
 		"text inside": {body: "<setting-files>http://h/</setting-files>", want: []string{"f:1: <setting-files> has text instead of elements"}},
 		"declaration": {body: "<!-- made by hand -->\n<?xml version=\"1.0\"?>\n<?php x ?><settings/>", want: []string{"f:2: the XML declaration does not stand at the beginning", "f:3: <?php … ?> says nothing to a phone"}},
-		"text":        {body: "<html><pre>\n\na: 1\nodd\na$: 2\n</pre></html>", want: []string{"f:5: a is set a second time, as in line 3: the last one stays", "f:4: 1 lines of text are no setting"}},
+		"text":        {body: "<html><pre>\n\na: 1\nodd\na$: 2\n</pre></html>", want: []string{"f:5: a is set a second time, as in line 3: the last one stays", "f:4: a line of text is no setting"}},
 		"latin1":      {body: "a: gr\xfcn\n", want: []string{"f:1: the text is no UTF-8: it is read as ISO-8859-1"}},
 	} {
 		file, notes, err := Strict("f", []byte(c.body))

@@ -82,7 +82,11 @@ func (r *reader) text(body []byte, first int) {
 		}
 		r.file.Settings = append(r.file.Settings, s)
 	}
-	if odd > 0 {
+	switch odd {
+	case 0:
+	case 1:
+		r.note(firstOdd, "a line of text is no setting")
+	default:
 		r.note(firstOdd, "%d lines of text are no setting", odd)
 	}
 }

@@ -264,7 +264,11 @@ func (r *reader) phoneSettings(n *node) error {
 		}
 		r.file.Settings = append(r.file.Settings, s)
 	}
-	if missing > 0 {
+	switch missing {
+	case 0:
+	case 1:
+		r.note(firstMissing, "one setting has no perm, which no document of the maker explains")
+	default:
 		r.note(firstMissing, "%d settings have no perm, which no document of the maker explains", missing)
 	}
 	return nil
