@@ -80,12 +80,3 @@ func (x *index[K, V]) remove(k K) {
 	}
 	x.slots[hole] = nil
 }
-
-// all yields each value, in no order. None may be removed meanwhile.
-func (x *index[K, V]) all(yield func(*V) bool) {
-	for _, v := range x.slots {
-		if v != nil && !yield(v) {
-			return
-		}
-	}
-}

@@ -83,7 +83,7 @@ func BenchmarkMemory(b *testing.B) {
 				Start: TimeOf(start), Expiry: TimeOf(start).Add(time.Hour),
 			}, start.Add(2*time.Hour))
 			for _, c := range table.Pending() {
-				view.byAddr.put(c.After)
+				view.byAddr.put(c.After.Addr.As4(), c.After)
 			}
 			table.Commit(len(table.Pending()))
 		}

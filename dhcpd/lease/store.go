@@ -122,7 +122,7 @@ func (s *Store) Load() ([]Lease, error) {
 		return nil, fmt.Errorf("reading leases: %w", err)
 	}
 	for i := range leases {
-		s.view.byAddr.put(&leases[i])
+		s.view.byAddr.put(leases[i].Addr.As4(), &leases[i])
 	}
 	if bad != nil {
 		return leases, fmt.Errorf("reading leases: %w", errors.Join(bad...))
@@ -250,7 +250,7 @@ func (s *Store) Publish(changes []Change) {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()
 	for _, c := range changes {
-		s.view.byAddr.put(c.After)
+		s.view.byAddr.put(c.After.Addr.As4(), c.After)
 	}
 }
 

@@ -26,7 +26,7 @@ type Scope struct {
 // Table holds every lease and offer in memory. One goroutine owns it. Changes
 // are in effect at once and listed as pending until Commit or Rollback.
 type Table struct {
-	entries index[[4]byte, entry]
+	entries pages[entry]
 	pools   []*pool
 	pending []Change
 	unsure  []*entry
@@ -116,10 +116,10 @@ func (p *pool) queue(in place) *queue {
 // NewTable makes a table of leases as a store had them. Where two records have
 // one address the later stands.
 func NewTable(leases []Lease) *Table {
-	t := &Table{entries: newIndex(func(e *entry) [4]byte { return e.addr4 }), classes: texts{}}
+	t := &Table{entries: newPages[entry](), classes: texts{}}
 	for i := range leases {
 		l := &leases[i]
-		t.entries.put(&entry{addr4: l.Addr.As4(), lease: l})
+		t.entries.put(l.Addr.As4(), &entry{addr4: l.Addr.As4(), lease: l})
 	}
 	return t
 }
@@ -156,14 +156,14 @@ func (t *Table) Configure(scopes []Scope) {
 		t.pools = append(t.pools, p)
 	}
 	old := t.entries
-	t.entries = newIndex(old.key)
+	t.entries = newPages[entry]()
 	for e := range old.all {
 		if e.lease == nil {
 			continue
 		}
 		l := e.lease
 		*e = entry{addr4: e.addr4, lease: l, unsure: e.unsure}
-		t.entries.put(e)
+		t.entries.put(e.addr4, e)
 		for _, p := range t.pools {
 			if p.Subnet.Contains(e.addr()) {
 				e.lease, e.pool, e.given = nil, p, p.gives(e.addr())
@@ -278,7 +278,7 @@ func (t *Table) touch(p *pool, a netip.Addr, free Time) *entry {
 	e := t.entry(a)
 	if e == nil {
 		e = &entry{addr4: a.As4(), pool: p, given: p.gives(a), free: free}
-		t.entries.put(e)
+		t.entries.put(e.addr4, e)
 		if e.given {
 			p.join(e, inTried)
 		}

@@ -14,19 +14,22 @@ type View struct {
 	clock *clock
 
 	mu     sync.RWMutex
-	byAddr index[netip.Addr, Lease]
+	byAddr pages[Lease]
 }
 
 func newView(c *clock) *View {
-	return &View{clock: c, byAddr: newIndex(func(l *Lease) netip.Addr { return l.Addr })}
+	return &View{clock: c, byAddr: newPages[Lease]()}
 }
 
 // Client gives the MAC that an address is leased to now, and the vendor class
 // (option 60) that it sent: as sent, so hostile.
 func (v *View) Client(a netip.Addr) (m mac.Addr, vendorClass string, ok bool) {
+	if !a.Is4() {
+		return mac.Addr{}, "", false
+	}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if l := v.byAddr.get(a); l.Active(v.clock.Now()) {
+	if l := v.byAddr.get(a.As4()); l.Active(v.clock.Now()) {
 		return l.MAC, l.VendorClass, true
 	}
 	return mac.Addr{}, "", false
