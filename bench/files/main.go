@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // options are the command line's.
 type options struct {
 	servers, scenarios []string
+	only               *regexp.Regexp // of loads
 	sizes              sizes
 	dialtone, dir      string
 	install, json      bool
@@ -50,6 +52,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.SetOutput(stderr)
 	servers := fs.String("servers", strings.Join(names(), ","), "the servers to measure")
 	which := fs.String("scenarios", "documents,images,tftp,misuse", "the scenarios to measure")
+	only := fs.String("only", "", "of documents, images and tftp, the loads whose key matches the regular expression, such as tftp-512-1")
 	small := fs.Bool("quick", false, "small sizes, to see that everything works")
 	rounds := fs.Int("rounds", 0, "trials of each server (default 3, or 1 with -quick)")
 	fs.StringVar(&o.dialtone, "dialtone", "bin/dialtone", "the program to measure")
@@ -58,6 +61,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
 	if err := fs.Parse(args); err != nil {
 		return o, err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return o, fmt.Errorf("reading -only: %w", err)
 	}
 	o.servers, o.scenarios, o.sizes = strings.Split(*servers, ","), strings.Split(*which, ","), full
 	if *small {
@@ -92,7 +99,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces need root")
 	}
-	b := &bench{sizes: o.sizes, log: slog.New(slog.NewTextHandler(stderr, nil))}
+	b := &bench{sizes: o.sizes, only: o.only, log: slog.New(slog.NewTextHandler(stderr, nil))}
 	if b.dir, err = os.MkdirTemp(o.dir, "bench-files-"); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 // bench is a run.
 type bench struct {
 	sizes    sizes
+	only     *regexp.Regexp
 	dir      string
 	report   *rig.Report
 	log      *slog.Logger
@@ -109,6 +111,9 @@ type trial struct {
 // or megabytes.
 func (b *bench) each(ctx context.Context, loads []load, per float64, measure func(context.Context, *server, load) (trial, error)) error {
 	for _, l := range loads {
+		if !b.only.MatchString(l.key) {
+			continue
+		}
 		got := make(map[*server][]trial)
 		for range b.sizes.rounds {
 			for _, s := range b.servers {
