@@ -44,7 +44,7 @@ func faultOf(err error) *fault {
 	}
 	r, ok := errors.AsType[*provision.Refusal](err)
 	if !ok {
-		return &fault{codeOther, "internal error"}
+		return errInternal
 	}
 	switch r.Status {
 	case http.StatusNotFound:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -65,19 +66,52 @@ func source(local netip.Addr) []byte {
 	return (&ipv6.ControlMessage{Src: local.AsSlice()}).Marshal()
 }
 
-// pathMTU gives the largest block that fits a packet to the peer of conn.
-func pathMTU(conn *net.UDPConn, v4 bool) int {
+// connect opens a socket that has a port of its own at local, and hears peer
+// alone.
+func connect(local netip.Addr, peer netip.AddrPort) (fd int, err error) {
+	family := unix.AF_INET6
+	if local.Is4() {
+		family = unix.AF_INET
+	}
+	if fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, fmt.Errorf("opening a socket: %w", err)
+	}
+	// A link-local address is one of a link, which only the client's names.
+	zone := peer.Addr().Zone()
+	if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0), zone)); err == nil {
+		err = unix.Connect(fd, sockaddr(peer, zone))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("connecting %s to %s: %w", local, peer, err)
+	}
+	return fd, nil
+}
+
+func sockaddr(a netip.AddrPort, zone string) unix.Sockaddr {
+	if ip := a.Addr().Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
+	}
+	sa := &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	if a.Addr().IsLinkLocalUnicast() && zone != "" {
+		if ifi, err := net.InterfaceByName(zone); err == nil {
+			sa.ZoneId = uint32(ifi.Index)
+		} else if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+			sa.ZoneId = uint32(n)
+		}
+	}
+	return sa
+}
+
+// pathMTU gives the largest block that fits a packet to the peer of fd.
+func pathMTU(fd int, v4 bool) int {
 	const udpHeader = 8
 	level, name, ipHeader := unix.IPPROTO_IPV6, unix.IPV6_MTU, 40
 	if v4 {
 		level, name, ipHeader = unix.IPPROTO_IP, unix.IP_MTU, 20
 	}
-	raw, err := conn.SyscallConn()
+	mtu, err := unix.GetsockoptInt(fd, level, name)
 	if err != nil {
-		return defaultBlock
-	}
-	mtu := 0
-	if cerr := raw.Control(func(fd uintptr) { mtu, err = unix.GetsockoptInt(int(fd), level, name) }); cerr != nil || err != nil {
 		return defaultBlock
 	}
 	return max(defaultBlock, mtu-ipHeader-udpHeader-headerLen)

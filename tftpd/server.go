@@ -77,6 +77,7 @@ type session struct {
 var (
 	errReplaced = errors.New("the client asked for something else from the same port")
 	errStopping = &fault{codeOther, "the server stops"}
+	errInternal = &fault{codeOther, "internal error"}
 )
 
 // Serve answers requests that come by conn until ctx ends; the transfers end
@@ -87,6 +88,15 @@ func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
 		return err
 	}
 	s.setDefaults()
+	l, err := newLoop()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	var working sync.WaitGroup
+	working.Go(l.run)
+	defer working.Wait()
+	defer l.put(message{})
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var transfers sync.WaitGroup
@@ -128,7 +138,7 @@ func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
 		}
 		if err == nil {
 			var admitted bool
-			if admitted, err = s.admit(ctx, ses, &transfers); admitted {
+			if admitted, err = s.admit(ctx, l, ses, &transfers); admitted {
 				continue
 			}
 		}
@@ -162,7 +172,7 @@ func (s *Server) setDefaults() {
 
 // admit starts a transfer unless there are too many. A request that was sent
 // again is dropped: not admitted, and no error.
-func (s *Server) admit(ctx context.Context, ses *session, transfers *sync.WaitGroup) (bool, error) {
+func (s *Server) admit(ctx context.Context, l *loop, ses *session, transfers *sync.WaitGroup) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses.started = s.Now()
@@ -183,7 +193,7 @@ func (s *Server) admit(ctx context.Context, ses *session, transfers *sync.WaitGr
 	ctx, ses.end = context.WithCancelCause(ctx)
 	s.sessions[ses.peer] = ses
 	transfers.Go(func() {
-		f := s.answer(ctx, ses)
+		f := s.answer(ctx, l, ses)
 		// Whoever hears of a refusal may ask again at once and is not to be taken
 		// for a repetition.
 		s.leave(ses)
@@ -211,11 +221,11 @@ func (s *Server) leave(ses *session) {
 
 // answer carries one request out, or says why it cannot. A panic costs this
 // request alone.
-func (s *Server) answer(ctx context.Context, ses *session) (refusal *fault) {
+func (s *Server) answer(ctx context.Context, l *loop, ses *session) (refusal *fault) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.line(ses, slog.LevelError, "panic", "err", fmt.Sprint(v), "panics", s.panics.Add(1), "stack", string(debug.Stack()))
-			refusal = &fault{codeOther, "internal error"}
+			s.panicked(ses, &panicked{v, debug.Stack()})
+			refusal = errInternal
 		}
 	}()
 	a, err := s.Desk.Open(provision.Request{
@@ -229,38 +239,33 @@ func (s *Server) answer(ctx context.Context, ses *session) (refusal *fault) {
 		return faultOf(err)
 	}
 	defer a.Content.Close()
-	conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ses.local, 0)), net.UDPAddrFromAddrPort(ses.peer))
+	fd, err := connect(ses.local, ses.peer)
 	if err != nil {
 		s.line(ses, slog.LevelWarn, "transfer not started", "err", err)
 		return &fault{codeOther, "busy, try again"}
 	}
-	defer conn.Close()
-	sent, err := s.transfer(ctx, ses, conn, a)
+	sent, err := s.transfer(ctx, l, ses, fd, a)
 	if err == nil {
 		if a.Sent != nil {
 			a.Sent()
 		}
 		return nil
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+	if p, ok := errors.AsType[*panicked](err); ok {
+		s.panicked(ses, p)
+		return nil
 	}
 	s.line(ses, slog.LevelInfo, "transfer ended early", "bytes", sent, "err", err)
 	return nil
 }
 
-// transfer sends a over conn, a socket of its own that is connected to the client.
-func (s *Server) transfer(ctx context.Context, ses *session, conn *net.UDPConn, a *provision.Answer) (sent int64, err error) {
-	stop := context.AfterFunc(ctx, func() {
-		// A client that was replaced has moved on and would take this for the
-		// answer to what it asked next.
-		if cause := context.Cause(ctx); !errors.Is(cause, errReplaced) {
-			conn.Write(errStopping.packet()) // nothing more can be done for it
-		}
-		conn.Close()
-	})
-	defer stop()
+func (s *Server) panicked(ses *session, p *panicked) {
+	s.line(ses, slog.LevelError, "panic", "err", p.Error(), "panics", s.panics.Add(1), "stack", string(p.stack))
+}
 
+// transfer reads a while the loop sends it by fd, a socket of its own that is
+// connected to the client. It returns when fd is closed.
+func (s *Server) transfer(ctx context.Context, l *loop, ses *session, fd int, a *provision.Answer) (sent int64, err error) {
 	body, size := io.Reader(a.Content), a.Size
 	if a.Pace != nil {
 		body = a.Pace.Reader(ctx, body, s.Now)
@@ -268,16 +273,46 @@ func (s *Server) transfer(ctx context.Context, ses *session, conn *net.UDPConn, 
 	if ses.request.netascii {
 		body, size = &netascii{r: body}, -1 // known only when it is turned
 	}
-	t := transfer{
-		terms:   negotiate(ses.request.options, size, pathMTU(conn, ses.local.Is4()), s.Timeout),
-		conn:    conn,
-		retries: s.Retries,
+	agreed := negotiate(ses.request.options, size, pathMTU(fd, ses.local.Is4()), s.Timeout)
+	f := newFeeder(body, size, agreed)
+	sock := newSocket(fd, agreed, s.Retries, f)
+	stop := context.AfterFunc(ctx, func() {
+		// A client that was replaced has moved on and would take a word for the
+		// answer to what it asked next.
+		cause := context.Cause(ctx)
+		if !errors.Is(cause, errReplaced) {
+			cause = errStopping
+		}
+		l.put(message{socket: sock, err: cause})
+	})
+	defer stop()
+	defer func() {
+		if v := recover(); v != nil {
+			l.put(message{socket: sock, err: &panicked{v, debug.Stack()}})
+		}
+		<-sock.over
+		sent, err = sock.sent, sock.err
+	}()
+	for runs, ended := 0, false; !ended; runs++ {
+		var buf []byte
+		if runs < f.runs {
+			buf = f.buffer()
+		} else {
+			select {
+			case buf = <-sock.free:
+			case <-sock.over:
+				return
+			}
+		}
+		m := message{socket: sock}
+		m.run, m.ended, m.err = f.fill(buf)
+		if ctx.Err() != nil {
+			return // the cause says more than that the reader was told to stop
+		}
+		l.put(m)
+		ended = m.ended || m.err != nil
 	}
-	err = t.send(body, size)
-	if f, ok := errors.AsType[*fault](err); ok {
-		conn.Write(f.packet()) // the transfer is over whether it arrives or not
-	}
-	return t.sent, err
+	return
 }
 
 // refuse answers a request with an error, from the port that it came to: a

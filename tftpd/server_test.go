@@ -379,6 +379,8 @@ func TestRefusals(t *testing.T) {
 			panic("oh")
 		case "/broken":
 			return &provision.Answer{Content: content{ReadSeeker: broken{}}, Size: 1}, nil
+		case "/panic/later":
+			return &provision.Answer{Content: content{}, Size: 1}, nil
 		}
 		return answer([]byte("here")), nil
 	})})
@@ -388,6 +390,7 @@ func TestRefusals(t *testing.T) {
 		{rrq("/later"), "\x00\x05\x00\x00try again\x00"},
 		{rrq("/wrapped"), "\x00\x05\x00\x00internal error\x00"},
 		{rrq("/panic"), "\x00\x05\x00\x00internal error\x00"},
+		{rrq("/panic/later"), "\x00\x05\x00\x00internal error\x00"},
 		{rrq("/broken"), "\x00\x05\x00\x00the file could not be read to its end\x00"},
 		{"\x00\x02x\x00octet\x00", "\x00\x05\x00\x02nothing can be written here: this server only reads\x00"},
 		{"\x00\x01x\x00mail\x00", "\x00\x05\x00\x04mode \"mail\" is not served: use octet or netascii\x00"},
