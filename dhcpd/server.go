@@ -129,6 +129,7 @@ type Server struct {
 	writes     pace
 	later      *time.Timer // wakes the owner when a write is due
 	// Scratch.
+	request  request // that is answered: one on the heap each time is half of all garbage
 	heard    []probe.Answer
 	upcoming []netip.Addr
 }
@@ -642,8 +643,9 @@ func (s *Server) one(now time.Time, p *packet) {
 			s.limited(now, slog.LevelError, "a packet hit a bug", keyErr, fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
-	r := request{link: p.link, source: p.source, dest: p.dest}
-	if err := parse(p.data, &r); err != nil {
+	r := &s.request
+	*r = request{link: p.link, source: p.source, dest: p.dest}
+	if err := parse(p.data, r); err != nil {
 		s.counters.malformed.Add(1)
 		if s.verbose() {
 			s.log.Debug("packet refused", keyIface, p.link.name, keyErr, err)
@@ -657,7 +659,7 @@ func (s *Server) one(now time.Time, p *packet) {
 		s.counters.received[r.kind].Add(1)
 	}
 	p.parked = false
-	out := s.handler.handle(now, &r)
+	out := s.handler.handle(now, r)
 	s.notes(now, p.link.name, r.mac, out.notes)
 	if out.other.IsValid() {
 		s.noticed(p.link.name, probe.Server{ID: out.other})
