@@ -343,12 +343,18 @@ func (l layer) findFile(p Path) (adminFile, bool) {
 func (l layer) joined() []string {
 	var names []string
 	for _, f := range l.files {
-		switch p, _ := ParsePath(someModel+"/"+f.name, ""); {
-		case p.Kind == ModelFile && !strings.EqualFold(f.name, layerNames[Own]):
+		if isJoined(f.name) {
 			names = append(names, f.name)
 		}
 	}
 	return names
+}
+
+// isJoined reports whether a layer's document of that name is listed by the
+// container: else it takes the place of one of ours.
+func isJoined(name string) bool {
+	p, _ := ParsePath(someModel+"/"+name, "")
+	return p.Kind == ModelFile && !strings.EqualFold(name, layerNames[Own])
 }
 
 // adminFile finds the admin's own document that a key describes, if there is one.
@@ -421,21 +427,17 @@ func (s *Set) Documents(who mac.Addr, model string, server Server) []Path {
 		add(Path{Kind: PhoneContainer, MAC: who})
 	}
 	add(Path{Kind: General})
-	for _, kind := range []Kind{GUILanguages, WebLanguages} {
-		if p, ok := s.languagesPath(kind, general, m); ok {
-			paths = append(paths, p)
-		} else {
-			add(Path{Kind: kind})
-		}
-	}
+	gui, _ := s.languagesPath(GUILanguages, general, m)
+	web, _ := s.languagesPath(WebLanguages, general, m)
+	paths = append(paths, gui, web)
 	for _, l := range general.gui {
 		if l.phrases != nil {
-			add(Path{Kind: GUIPhrases, Name: l.slug()})
+			paths = append(paths, Path{Kind: GUIPhrases, Model: gui.Model, Name: l.slug()})
 		}
 	}
 	for _, l := range general.web {
 		if l.phrases != nil {
-			add(Path{Kind: WebPhrases, Name: l.slug()})
+			paths = append(paths, Path{Kind: WebPhrases, Model: web.Model, Name: l.slug()})
 		}
 	}
 	for _, name := range general.joined() {

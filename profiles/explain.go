@@ -128,6 +128,9 @@ func (l layer) items() []item {
 // where says where a language's texts are.
 func (l language) where() value {
 	if l.phrases != nil {
+		if len(l.phrases) == 1 {
+			return value{text: "a phrase of the configuration"}
+		}
 		return value{text: fmt.Sprintf("%d phrases of the configuration", len(l.phrases))}
 	}
 	return l.url
@@ -163,9 +166,11 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 	case k.redirect != "":
 		return x.redirection(), nil
 	}
-	own, err := x.ownFile(k.path)
-	if own.Kind != "" || err != nil {
-		return []Explained{own}, err
+	if !whole {
+		own, err := x.ownFile(k.path)
+		if own.Kind != "" || err != nil {
+			return []Explained{own}, err
+		}
 	}
 	switch {
 	case k.path.Kind == FirmwareStatus:
@@ -200,23 +205,40 @@ func (x *explanation) ownFile(p Path) (Explained, error) {
 func (x *explanation) withOwnFiles(list []Explained) ([]Explained, error) {
 	kept := make([]Explained, 0, len(list))
 	files := map[string]Explained{} // by path
+	look := func(document string) (Explained, error) {
+		own, known := files[document]
+		if known {
+			return own, nil
+		}
+		p, err := x.set.ParsePath(document, "")
+		if err == nil {
+			own, err = x.ownFile(p)
+		}
+		if own.Kind != "" {
+			kept = append(kept, own)
+		}
+		files[document] = own
+		return own, err
+	}
 	for _, e := range list {
-		own, known := files[e.Document]
-		if !known {
-			p, err := x.set.ParsePath(e.Document, "")
-			if err == nil && e.Kind != kindDocument {
-				own, err = x.ownFile(p)
-			}
-			if err != nil {
+		own := Explained{}
+		if e.Kind != kindDocument {
+			var err error
+			if own, err = look(e.Document); err != nil {
 				return nil, err
-			}
-			files[e.Document] = own
-			if own.Kind != "" {
-				kept = append(kept, own)
 			}
 		}
 		if own.Kind == "" {
 			kept = append(kept, e)
+		}
+	}
+	// Of a document that would hold nothing, the list says nothing.
+	for _, kind := range []Kind{General, GUILanguages, WebLanguages, Own, FirmwareStatus} {
+		if kind == Own && x.phone == nil {
+			continue
+		}
+		if _, err := look(x.path(kind)); err != nil {
+			return nil, err
 		}
 	}
 	return kept, nil
@@ -231,7 +253,18 @@ type explanation struct {
 	phone   *phone // nil for a model
 }
 
+// path gives the path at which the phone gets a kind of document: of languages, as
+// the containers list it, or as it was asked for.
 func (x *explanation) path(kind Kind) string {
+	switch {
+	case kind != GUILanguages && kind != WebLanguages:
+	case x.key.path.Kind == kind:
+		return x.key.path.String()
+	default:
+		general, _ := x.set.generalLayer(x.model, x.key.server) // what is wrong with it, values has said
+		p, _ := x.set.languagesPath(kind, general, x.model)
+		return p.String()
+	}
 	return Path{Kind: kind, Model: x.model.Name, MAC: x.key.path.MAC}.String()
 }
 
@@ -296,6 +329,9 @@ func (x *explanation) values(whole bool) ([]Explained, error) {
 	var list []Explained
 	sent := map[itemID]item{} // by the general file
 	for _, i := range general.items() {
+		if i.kind == kindDocument && !isJoined(i.name) {
+			continue // it is explained in the place of what it replaces
+		}
 		sent[i.itemID] = i
 		kind := map[string]Kind{kindGUI: GUILanguages, kindWeb: WebLanguages}[i.kind]
 		switch {
@@ -317,6 +353,9 @@ func (x *explanation) values(whole bool) ([]Explained, error) {
 		list = append(list, e)
 	}
 	for _, i := range ownItems {
+		if i.kind == kindDocument && !isJoined(i.name) {
+			continue
+		}
 		e := x.explain(Own, i)
 		e.Overrode = x.overridden(said, i)
 		var before *item
