@@ -468,6 +468,33 @@ func (s *Set) Documents(who mac.Addr, model string, server Server) []Path {
 	return paths
 }
 
+// Answered lists what the wire answers beyond that: the phone's one container for
+// setting servers of the {mac} kind, paths of the configuration's own, and languages
+// at the path of the model too. Where no model is given, it is what phones of any model
+// may ask for.
+func (s *Set) Answered(who mac.Addr, model string, server Server) []Path {
+	m, known := s.Model(model)
+	var paths []Path
+	for _, p := range s.Documents(who, model, server) {
+		switch p.Kind {
+		case GUILanguages, WebLanguages, GUIPhrases, WebPhrases:
+			paths = append(paths, p)
+			if p.Model == "" && known {
+				p.Model = m.Name
+				paths = append(paths, p)
+			}
+		default:
+			if known {
+				paths = append(paths, p)
+			}
+		}
+	}
+	if !who.IsZero() {
+		paths = append(paths, Path{Kind: MACContainer, MAC: who})
+	}
+	return append(paths, s.Extras(who)...)
+}
+
 // Extras lists the paths that are the configuration's own invention: those that
 // are for everybody, or, of a phone, those that are for it alone.
 func (s *Set) Extras(who mac.Addr) []Path {

@@ -262,6 +262,16 @@ func (p Path) String() string {
 	return ""
 }
 
+// Spellings gives the paths at which phones of all times ask for what is at p, that
+// of the container files first. Those with a query are left out.
+func (p Path) Spellings() []string {
+	list := []string{p.String()}
+	if p.Kind == FirmwareStatus {
+		list = append(list, "/"+p.Model+"-firmware.htm", "/"+p.Model+"/"+p.Model+"-firmware.htm")
+	}
+	return list
+}
+
 // IsOwn reports whether what is at the path is for the phone of its MAC alone,
 // whatever the configuration says.
 func (p Path) IsOwn() bool {

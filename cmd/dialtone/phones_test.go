@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -426,6 +427,39 @@ func TestPhones(t *testing.T) {
 func TestRenderAll(t *testing.T) {
 	t.Parallel()
 	s := newPhonesSite(t)
+	s.edit(t, `document "hold.xml" {`, `
+document "/m3/settings/{mac}.cfg" { template = "m3.cfg" }
+document "/common/all.xml" { file = "hold.xml" }
+phone "000413000010" {
+  name  = "oldest"
+  model = "snom190"
+}
+model "snomM900" { firmware = "740.104" }
+phone "000413B60001" {
+  name  = "base"
+  model = "snomM900"
+}
+document "hold.xml" {`)
+	writeFile(t, filepath.Join(filepath.Dir(s.config), "m3.cfg"), "%NAME%:\"${phone.name}\"\r\nEND_OF_FILE\r\n")
+	image := filepath.Join(filepath.Dir(s.config), "files", "firmware", "M900", "M900_v0740_b0104.fwu")
+	if err := os.MkdirAll(filepath.Dir(image), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, image, "image")
+	cfg, err := load(s.config, statePasswords)
+	if err != nil || cfg.Report.HasErrors() {
+		t.Fatal(err, writeReport(os.Stderr, cfg.Report))
+	}
+	s.app.current.Store(&cfg)
+	s.control(t)
+	// A phone of no configuration, which its User-Agent alone names.
+	p, err := phonesim.New(phonesim.Config{MAC: mac.Addr{0, 4, 0x13, 1, 2, 3}, Model: "snomD765", Server: s.url + "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Boot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(t.TempDir(), "tree")
 	plain := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	defer plain.Close()
@@ -453,6 +487,43 @@ func TestRenderAll(t *testing.T) {
 		own, err := os.Stat(filepath.Join(dir, "snomD785", annaMAC+".xml"))
 		if err != nil || own.Mode().Perm() != 0o600 {
 			t.Errorf("a file with passwords has the mode %v, %v", own.Mode(), err)
+		}
+	}
+
+	// What nothing links is there too, as the appliance would answer it.
+	get := func(url string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(body)
+	}
+	for _, path := range []string{
+		// V7 and later, as links and as the defaults of old firmware
+		"/snomD785.htm", "/snomD785-$A.htm", "/snomD785/general.xml", "/snomD785/$A.xml", "/snomD785/hold.xml", "/snomD785/firmware.xml", "/snomD785-firmware.htm",
+		"/snomD785/snomD785-firmware.htm", "/gui-lang.xml", "/snomD785/gui-lang.xml", "/snomD785/web-lang.xml", "/web_lang_Dansk.xml", "/snomD785/web_lang_Dansk.xml",
+		"/$A.xml", "/snom360.htm", "/snom360-000413000009.htm", "/000413000009.xml", "/snom360/snom360-firmware.htm",
+		"/snom190.htm", "/snom190-000413000010.htm", "/snom190/general.xml", "/snom190-firmware.htm", // plain text
+		"/m3/settings/$A.cfg", "/m3/settings/000413000009.cfg", "/common/all.xml", // the configuration's own
+		"/snomM900.htm", "/snomM900-000413B60001.htm", "/snomM900/firmware.xml", "/M900/M900_v0740_b0104.fwu", // a base
+		"/firmware/M900/M900_v0740_b0104.fwu", "/files/languages/gui_lang_DE.xml",
+		"/snomD765.htm", "/snomD765/general.xml", // of a phone that was only seen
+	} {
+		path = strings.ReplaceAll(path, "$A", annaMAC)
+		status, want := get(s.url + path)
+		onDisk, got := get(plain.URL + path)
+		if d := cmp.Diff(want, strings.ReplaceAll(got, plain.URL, s.url)); status != http.StatusOK || onDisk != status || d != "" {
+			t.Errorf("%s: status %d, and of the tree %d (-appliance +tree)\n%s", path, status, onDisk, d)
 		}
 	}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"dialtone/internal/mac"
 	"dialtone/internal/phonefile"
+	"dialtone/internal/register"
 	"dialtone/profiles"
 	"dialtone/provision"
 )
@@ -51,7 +53,11 @@ func (c *renderCmd) renderAll(a *app, cfg configuration, desk *provision.Desk, v
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	t := &tree{dir: dir, set: cfg.Set, desk: desk, view: view, files: map[string]bool{}}
-	if err := t.documents(); err != nil {
+	seen, err := seenPhones(cfg.Appliance.StateDir, a.Log)
+	if err != nil { // nobody has to be able to read the state to have the documents
+		a.Log.Debug("the register cannot be read", "err", err)
+	}
+	if err := t.documents(seen); err != nil {
 		return err
 	}
 	if err := t.addFiles(c.Files, cfg.Appliance.FilesDir); err != nil {
@@ -117,65 +123,59 @@ func exchange(made, target string) error {
 	return nil
 }
 
-// documents writes what every model in use and every phone asks for.
-func (t *tree) documents() error {
-	for _, path := range t.set.Extras(mac.Addr{}) {
-		if err := t.document(mac.Addr{}, "", path.String()); err != nil {
+// documents writes what the wire answers to every phone, and for every model that
+// is configured or was seen.
+func (t *tree) documents(seen []register.Phone) error {
+	models := t.set.ModelsInUse()
+	modelOf := map[mac.Addr]string{}
+	for _, p := range seen {
+		if m, ok := t.set.Model(p.Model); ok {
+			modelOf[p.MAC] = m.Name
+			models = append(models, m.Name)
+		}
+	}
+	slices.Sort(models)
+	for _, model := range slices.Compact(models) {
+		if err := t.answers(model); err != nil {
 			return err
 		}
 	}
-	for _, model := range t.set.ModelsInUse() {
-		for _, path := range t.paths(mac.Addr{}, model) {
-			if err := t.document(mac.Addr{}, model, path); err != nil {
-				return err
-			}
-		}
-	}
-	for _, r := range t.set.Rollouts() {
-		t.leave("the rollout %s needs this appliance: from these files all phones load %s at once", r.Name, r.Firmware.Text)
+	// What is left is for whoever asks, of any model.
+	if err := t.answers(""); err != nil {
+		return err
 	}
 	for _, p := range t.set.Phones() {
-		model := p.Model
+		model := cmp.Or(p.Model, modelOf[p.MAC], t.set.ModelHint(p.MAC))
 		if model == "" {
-			model = t.set.ModelHint(p.MAC)
-		}
-		if model == "" {
-			t.leave("%s has no model in the configuration, so it has no files: set model in its phone block", p.Name)
+			t.leave("%s has no model in the configuration and was never seen, so it has no files: set model in its phone block", p.Name)
 			continue
 		}
 		if p.Redirect != "" {
 			t.leave("%s is sent on to %s only by its own file: its model's general file is there for all", p.Name, p.Redirect)
 		}
-		for _, path := range t.paths(p.MAC, model) {
-			if !strings.Contains(path, p.MAC.Hex()) {
-				if err := t.same(p, model, path); err != nil {
-					return err
-				}
-				continue
+		for _, path := range t.set.Answered(p.MAC, model, t.set.Server(model, t.view.Local)) {
+			var err error
+			if path.MAC.IsZero() {
+				err = t.same(p, model, path.String())
+			} else {
+				err = t.document(p.MAC, model, path)
 			}
-			if err := t.document(p.MAC, model, path); err != nil {
+			if err != nil {
 				return err
 			}
-		}
-		container := profiles.Path{Kind: profiles.MACContainer, MAC: p.MAC}
-		if err := t.document(p.MAC, model, container.String()); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// paths lists what a phone asks for and what is for it alone besides.
-func (t *tree) paths(who mac.Addr, model string) []string {
-	list := t.set.Documents(who, model, t.set.Server(model, t.view.Local))
-	if !who.IsZero() {
-		list = append(list, t.set.Extras(who)...)
+// answers writes what is for all phones of a model, or of every model.
+func (t *tree) answers(model string) error {
+	for _, path := range t.set.Answered(mac.Addr{}, model, t.set.Server(model, t.view.Local)) {
+		if err := t.document(mac.Addr{}, model, path); err != nil {
+			return err
+		}
 	}
-	paths := make([]string, len(list))
-	for i, p := range list {
-		paths[i] = p.String()
-	}
-	return paths
+	return nil
 }
 
 func (t *tree) leave(format string, args ...any) {
@@ -215,21 +215,20 @@ func (t *tree) render(who mac.Addr, model, path string) (string, error) {
 	return string(body), err
 }
 
-func (t *tree) document(who mac.Addr, model, path string) error {
-	body, err := t.render(who, model, path)
-	if err != nil || body == "" {
-		return err
-	}
-	if err := t.linked(who, model, body); err != nil {
-		return err
-	}
-	paths := []string{path}
-	if firmware := (profiles.Path{Kind: profiles.FirmwareStatus, Model: model}); path == firmware.String() {
-		paths = append(paths, "/"+model+"-firmware.htm") // while firmware_status is not set
-	}
-	for _, path := range paths {
+func (t *tree) document(who mac.Addr, model string, path profiles.Path) error {
+	for _, name := range path.Spellings() {
+		if t.files[strings.TrimPrefix(name, "/")] {
+			continue // languages are every model's
+		}
+		body, err := t.render(who, model, name)
+		if err != nil || body == "" {
+			return err
+		}
 		// A phone's own file has its passwords.
-		if err := t.write(strings.TrimPrefix(path, "/"), []byte(body), t.view.Reveal && !who.IsZero()); err != nil {
+		if err := t.write(strings.TrimPrefix(name, "/"), []byte(body), t.view.Reveal && !who.IsZero()); err != nil {
+			return err
+		}
+		if err := t.linked(who, model, body); err != nil {
 			return err
 		}
 	}
@@ -251,8 +250,12 @@ func (t *tree) linked(who mac.Addr, model, body string) error {
 		urls = append(urls, l.URL)
 	}
 	for _, url := range urls {
-		path, ours := strings.CutPrefix(phonefile.ExpandMAC(url, who), t.base(model))
-		if name := strings.TrimPrefix(path, "/"); !ours || t.files[name] || strings.HasPrefix(name, "files/") || strings.HasPrefix(name, "firmware/") {
+		name, ours := strings.CutPrefix(phonefile.ExpandMAC(url, who), t.base(model))
+		if !ours {
+			continue
+		}
+		path, err := t.set.ParsePath(name, "")
+		if err != nil || path.Kind == profiles.File || path.Kind == profiles.Firmware {
 			continue
 		}
 		if err := t.document(who, model, path); err != nil {
@@ -271,9 +274,6 @@ func (t *tree) base(model string) string {
 }
 
 func (t *tree) write(name string, body []byte, private bool) error {
-	if t.files[name] {
-		return nil // languages are every model's
-	}
 	mode := fs.FileMode(0o644)
 	if private {
 		mode = 0o600
@@ -299,7 +299,17 @@ func (t *tree) addFiles(how, filesDir string) error {
 	if err != nil {
 		return err
 	}
-	for name, from := range map[string]string{"files": filesDir, "firmware": filepath.Join(filesDir, "firmware")} {
+	folders := map[string]string{"files": filesDir, "firmware": filepath.Join(filesDir, "firmware")}
+	images, _ := os.ReadDir(folders["firmware"]) // where there is none, that is said below
+	for _, d := range images {
+		// DECT bases make a path of the server and a version.
+		path, err := profiles.ParsePath(fmt.Sprintf("/%s/%s_v1_b1.fwu", d.Name(), d.Name()), "")
+		if err == nil && path.Kind == profiles.Firmware && d.IsDir() {
+			folders[d.Name()] = filepath.Join(folders["firmware"], d.Name())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		from := folders[name]
 		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			t.leave("there is no %s", from)
 			continue
