@@ -2,12 +2,10 @@ package httpd
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"dialtone/provision"
@@ -37,12 +35,7 @@ func TestImageSent(t *testing.T) {
 				ImageTerms: provision.ImageTerms{Pace: pace, Sent: func() { sent <- true }},
 			}, nil
 		})}
-		s.setDefaults()
-		finished := make(chan bool, 8)
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s.ServeHTTP(w, r)
-			finished <- true
-		}))
+		addr, _ := serve(t, s)
 		for _, tt := range []struct {
 			method, byteRange, match string
 			body                     []byte
@@ -55,25 +48,17 @@ func TestImageSent(t *testing.T) {
 			{"GET", "", `"one"`, nil, 0},
 			{"GET", "bytes=99999999-", "", nil, 0},
 		} {
-			req, err := http.NewRequest(tt.method, server.URL, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			more := []string{"Connection: close"}
 			if tt.byteRange != "" {
-				req.Header.Set("Range", tt.byteRange)
+				more = append(more, "Range: "+tt.byteRange)
 			}
 			if tt.match != "" {
-				req.Header.Set("If-None-Match", tt.match)
+				more = append(more, "If-None-Match: "+tt.match)
 			}
-			res, err := server.Client().Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(res.Body)
-			res.Body.Close()
-			<-finished
-			if err != nil || tt.body != nil && !bytes.Equal(body, tt.body) {
-				t.Errorf("%+v: %d octets, %v", tt.method+tt.byteRange, len(body), err)
+			// The connection ends only when all is told.
+			_, body := ask(t, addr, strings.Replace(get("/image", more...), "GET", tt.method, 1))
+			if tt.body != nil && body != string(tt.body) {
+				t.Errorf("%+v: %d octets", tt.method+tt.byteRange, len(body))
 			}
 			if n := len(sent); n != tt.sent {
 				t.Errorf("%s %s %s: told %d times, want %d", tt.method, tt.byteRange, tt.match, n, tt.sent)
@@ -82,6 +67,5 @@ func TestImageSent(t *testing.T) {
 				<-sent
 			}
 		}
-		server.Close()
 	}
 }

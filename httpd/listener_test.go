@@ -88,12 +88,23 @@ func TestOneWriteForADocument(t *testing.T) {
 	}
 }
 
+// short has fewer octets than it says: a file that was cut while it is read.
+type short struct{ io.ReadSeeker }
+
+func (s short) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekEnd {
+		return 100, nil
+	}
+	return s.ReadSeeker.Seek(offset, whence)
+}
+
 // A document that ends before its size is not made to look whole.
 func TestShortDocument(t *testing.T) {
 	t.Parallel()
 	addr, _ := serve(t, &Server{Desk: desk(func(provision.Request) (*provision.Answer, error) {
-		a := document("short")
-		a.Size = 100
+		a := document("")
+		a.Content = content{ReadSeeker: short{strings.NewReader("short")}}
+		a.Sent = func() { t.Error("all of it was sent") }
 		return a, nil
 	})})
 	c, err := net.Dial("tcp", addr)
@@ -107,7 +118,7 @@ func TestShortDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF || string(got) != "short" {
-		t.Errorf("%q, %v", got, err)
+	if got, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF || string(got) != "short" || resp.ContentLength != 100 {
+		t.Errorf("%q of %d, %v", got, resp.ContentLength, err)
 	}
 }

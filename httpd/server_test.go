@@ -56,6 +56,11 @@ func serve(t *testing.T, s *Server) (addr string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, l, s)
+}
+
+func serveOn(t *testing.T, l net.Listener, s *Server) (addr string, stop func()) {
+	t.Helper()
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
@@ -98,6 +103,12 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatalf("%.60q: %v", request, err)
+	}
+	if resp.Close {
+		// The server is done with it only when it ends.
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%.60q: the connection does not end: %v", request, err)
+		}
 	}
 	return resp, string(body)
 }
@@ -341,31 +352,54 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// closingListener tells when the server closes a connection.
+type closingListener struct {
+	net.Listener
+	closed chan struct{}
+}
+
+type closingConn struct {
+	*net.TCPConn
+	closed func()
+}
+
+func (l closingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return closingConn{c.(*net.TCPConn), sync.OnceFunc(func() { close(l.closed) })}, nil
+}
+
+func (c closingConn) Close() error {
+	defer c.closed()
+	return c.TCPConn.Close()
+}
+
 // A reader that takes nothing is cut.
 func TestStalledReader(t *testing.T) {
 	t.Parallel()
 	path, _ := image(t, 32<<20)
+	open := fileDesk(t, path)
 	for name, wrap := range map[string]func(f io.ReadSeekCloser) io.ReadSeekCloser{
-		"sendfile": nil,
-		"memory":   func(f io.ReadSeekCloser) io.ReadSeekCloser { return content{ReadSeeker: f} },
+		"sendfile": func(f io.ReadSeekCloser) io.ReadSeekCloser { return f },
+		"memory":   func(f io.ReadSeekCloser) io.ReadSeekCloser { return content{f, func() { f.Close() }} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			done := make(chan struct{})
-			open := fileDesk(t, path)
-			s := &Server{Stall: 50 * time.Millisecond, Desk: open}
-			if wrap != nil {
-				s.Desk = desk(func(r provision.Request) (*provision.Answer, error) {
-					a, err := open(r)
-					if err == nil {
-						f := a.Content
-						a.Content = content{f, func() { f.Close() }}
-					}
-					return a, err
-				})
+			inner, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
 			}
-			h := &watched{Server: s, done: done}
-			addr := h.serve(t)
+			l := closingListener{inner, make(chan struct{})}
+			addr, _ := serveOn(t, l, &Server{Stall: 50 * time.Millisecond, Desk: desk(func(r provision.Request) (*provision.Answer, error) {
+				a, err := open(r)
+				if err == nil {
+					a.Content = wrap(a.Content)
+					a.Sent = func() { t.Error("all of it was sent") }
+				}
+				return a, err
+			})})
 			c, err := net.Dial("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
@@ -373,39 +407,12 @@ func TestStalledReader(t *testing.T) {
 			defer c.Close()
 			io.WriteString(c, get("/image"))
 			select {
-			case <-done:
+			case <-l.closed:
 			case <-time.After(10 * time.Second):
 				t.Error("the reader keeps its place")
 			}
 		})
 	}
-}
-
-// watched tells when an answer is over.
-type watched struct {
-	*Server
-	done chan struct{}
-}
-
-func (h *watched) serve(t *testing.T) string {
-	inner := h.Desk
-	h.Desk = desk(func(r provision.Request) (*provision.Answer, error) {
-		a, err := inner.Open(r)
-		return a, err
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Log = slog.New(slog.DiscardHandler)
-	h.setDefaults()
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(h.done)
-		h.ServeHTTP(w, r)
-	})}
-	go srv.Serve(newListener(l, 10, 10, h.Stall))
-	t.Cleanup(func() { srv.Close() })
-	return l.Addr().String()
 }
 
 // fakeConn notes what is asked of a connection.

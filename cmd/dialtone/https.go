@@ -27,7 +27,7 @@ func (a *appliance) openHTTPS(cfg configuration) error {
 		return fmt.Errorf("opening HTTPS: %w", err)
 	}
 	a.useTLS(m)
-	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", cfg.HTTPS.Port))
+	l, err := httpd.Listen(context.Background(), cfg.HTTPS.Port)
 	if err != nil {
 		return fmt.Errorf("opening HTTPS: %w", err)
 	}

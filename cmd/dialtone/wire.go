@@ -184,11 +184,7 @@ func (s sightings) Running(m mac.Addr) (string, profiles.Running, bool) {
 }
 
 func (a *appliance) openHTTP(cfg configuration) error {
-	// Who falls silent is cut by the server's own deadlines; the kernel's would be
-	// four more system calls for each connection.
-	var listen net.ListenConfig
-	listen.KeepAlive = -1
-	l, err := listen.Listen(context.Background(), "tcp4", fmt.Sprintf(":%d", cfg.Provisioning.HTTPPort))
+	l, err := httpd.Listen(context.Background(), cfg.Provisioning.HTTPPort)
 	if err != nil {
 		return fmt.Errorf("opening HTTP: %w", err)
 	}

@@ -1,0 +1,150 @@
+package httpd
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// worker is what serves a connection, and what it keeps from one to the next.
+type worker struct {
+	*pool
+	limit    io.LimitedReader
+	in       *bufio.Reader
+	response response
+}
+
+// nothing is what a worker without a connection reads.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+
+func newWorker(p *pool) *worker {
+	w := &worker{pool: p, limit: io.LimitedReader{R: nothing{}}}
+	w.in = bufio.NewReader(&w.limit)
+	w.response.header, w.response.buffers = make(http.Header), &p.buffers
+	return w
+}
+
+// peer is who asks.
+type peer struct {
+	*conn
+	secure       bool // over TLS
+	certificates []*x509.Certificate
+}
+
+// serve answers the requests of a connection. It ends with the first one that
+// asks for that, has a body or cannot be understood.
+func (w *worker) serve(c *conn) {
+	defer w.leave(c)
+	defer func() {
+		if v := recover(); v != nil {
+			w.panicked(c.source, "", v)
+		}
+		w.limit.R = nothing{}
+		w.response.reset(nil, false)
+	}()
+	p, to := peer{conn: c}, net.Conn(c)
+	if w.TLS != nil {
+		secure, err := w.handshake(c)
+		if err != nil {
+			w.Log.Debug("TLS handshake", "ip", c.source.String(), "err", err)
+			return
+		}
+		defer secure.Close()
+		p.secure, p.certificates, to = true, secure.ConnectionState().PeerCertificates, secure
+	}
+	w.limit.R = to
+	w.in.Reset(&w.limit)
+	wait := headerTimeout
+	for w.request(p, to, wait) {
+		wait = idleTimeout
+	}
+}
+
+// handshake has the time of a header.
+func (w *worker) handshake(c *conn) (*tls.Conn, error) {
+	if err := c.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
+		return nil, err
+	}
+	secure := tls.Server(c, w.TLS)
+	err := secure.HandshakeContext(w.ctx)
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil &&
+		slices.Contains([]string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"}, string(plain.RecordHeader[:])) {
+		w.response.reset(c, false)
+		w.response.close = true
+		refuse(&w.response, http.StatusBadRequest, "this port speaks HTTPS: use https:// in the URL")
+		w.hangUp(c, w.response.finish())
+	}
+	return secure, err
+}
+
+// request answers one request, and reports whether there may be another.
+func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
+	p.idle.Store(true)
+	if p.SetReadDeadline(time.Now().Add(wait)) != nil || w.stopping.Load() {
+		return false
+	}
+	w.limit.N = maxHeader
+	if _, err := w.in.Peek(1); err != nil {
+		return false
+	}
+	p.idle.Store(false)
+	if wait != headerTimeout && p.SetReadDeadline(time.Now().Add(headerTimeout)) != nil {
+		return false
+	}
+	r, err := http.ReadRequest(w.in)
+	res := &w.response
+	if err != nil {
+		status, reason := http.StatusBadRequest, "this is not a request of HTTP"
+		if w.limit.N <= 0 {
+			status, reason = http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the header has more than %d octets", maxHeader)
+		} else if _, broken := errors.AsType[*net.OpError](err); broken || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			return false // it went away, or its time is up
+		}
+		res.reset(to, false)
+		res.close = true
+		refuse(res, status, reason)
+		w.hangUp(to, res.finish())
+		return false
+	}
+	res.reset(to, r.Method == http.MethodHead)
+	res.old = !r.ProtoAtLeast(1, 1)
+	// Nobody has a reason to send a body, and none is read.
+	res.close = r.Close || r.ContentLength != 0 || w.stopping.Load()
+	switch {
+	case r.ProtoMajor != 1:
+		res.close = true
+		refuse(res, http.StatusHTTPVersionNotSupported, "this server speaks HTTP/1.1")
+	case r.Host == "" && !res.old: // RFC 9112 section 3.2
+		res.close = true
+		refuse(res, http.StatusBadRequest, "the request has no Host")
+	default:
+		w.answer(r, p)
+	}
+	err = res.finish()
+	if err != nil || res.close {
+		if r.ContentLength != 0 {
+			w.hangUp(to, err)
+		}
+		return false
+	}
+	return true
+}
+
+// hangUp ends a connection on which more may come than was read: if it were closed
+// at once, the answer could be lost with it (RFC 9112 section 9.6).
+func (w *worker) hangUp(to net.Conn, err error) {
+	half, ok := to.(interface{ CloseWrite() error })
+	if err != nil || !ok || half.CloseWrite() != nil || to.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, to, maxLinger)
+}
