@@ -373,6 +373,15 @@ func (p *plan) at(a netip.Addr) *network {
 	return nil
 }
 
+// isPhone reports whether a client is a phone by what it says.
+func (p *plan) isPhone(r *request) bool {
+	if p.Phones == nil {
+		return false
+	}
+	_, phone := p.Phones.Recognise(r.mac, r.vendorClass)
+	return phone
+}
+
 // compose collects the options for a client, each code once, without those
 // that are the protocol's own.
 func (p *plan) compose(items []item, n *network, r *request, server netip.Addr) []item {

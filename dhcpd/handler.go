@@ -123,6 +123,7 @@ const (
 	notePace     = "a client sends too many messages: it gets no answer to some"
 	notePerMAC   = "a machine wants more leases than one may have (max_leases_per_mac)"
 	notePerPort  = "a port wants more leases than one may have (max_leases_per_port)"
+	noteScarce   = "network is nearly full: unknown clients that are no phones wait until those before them have renewed"
 	noteClaims   = "too many unknown clients ask for a lease that was not offered to them: they have to begin anew"
 )
 
@@ -341,7 +342,7 @@ func (x *exchange) pick() (netip.Addr, bool) {
 	if a, ok := x.table.Next(x.n.index, x.now); ok {
 		return a, true
 	}
-	return x.table.Evict(x.n.index, x.now, !x.unknown())
+	return x.table.Evict(x.n.index, x.standing(), x.now)
 }
 
 // unknown reports whether the client is not in the configuration, and never had
@@ -363,6 +364,24 @@ func (x *exchange) unknown() bool {
 	return !last.Active(x.now) && last.Expiry.Sub(last.Start) <= 2*x.n.claimTime()+x.n.claimTime()/goodAfter
 }
 
+// standing is what is known of the client.
+func (x *exchange) standing() lease.Standing {
+	switch {
+	case !x.unknown():
+		return lease.Known
+	case x.plan.isPhone(x.r):
+		return lease.Phone
+	default:
+		return lease.Stranger
+	}
+}
+
+// scarce reports whether so little of the network is left that it is for phones
+// first: a stranger gets an address as one that claims it does, offered or not.
+func (x *exchange) scarce() bool {
+	return x.table.Scarce(x.n.index, x.now) && x.standing() == lease.Stranger
+}
+
 // goodAfter is the part of a claimed lease after which its client has made it
 // good by renewing it: half of what a client waits with that.
 const goodAfter = 4
@@ -373,13 +392,14 @@ func (n *network) claimTime() time.Duration {
 }
 
 // claims reports whether the client can have an address only as a claim: one
-// that nobody knows asks for what it was not offered. It may be one of a flood,
-// or of an office whose leases were lost.
+// that nobody knows asks for what it was not offered, or a stranger for some of
+// the little that is left. It may be one of a flood, or of an office whose leases
+// were lost.
 func (x *exchange) claims(a netip.Addr) bool {
 	if !x.unknown() {
 		return false
 	}
-	if offered, ok := x.table.Offered(x.n.index, x.key, x.now); ok && offered == a && !x.rapid {
+	if offered, ok := x.table.Offered(x.n.index, x.key, x.now); ok && offered == a && !x.rapid && !x.scarce() {
 		return false
 	}
 	since, again := x.table.Claimed(x.n.index, x.key, x.now)
@@ -390,10 +410,20 @@ func (x *exchange) claims(a netip.Addr) bool {
 // mayClaim reports whether the client can be leased an address now: as its own,
 // or as a claim where there are not too many.
 func (x *exchange) mayClaim(a netip.Addr) bool {
-	if !x.claims(a) || x.table.MayClaim(x.n.index, x.key, x.now) {
+	switch {
+	case !x.claims(a):
 		return true
+	case x.scarce():
+		if x.table.MayShare(x.n.index, x.key, x.now) {
+			return true
+		}
+		x.note(noteScarce, x.n.Subnet.Addr())
+	default:
+		if x.table.MayClaim(x.n.index, x.key, x.now) {
+			return true
+		}
+		x.note(noteClaims, x.n.Subnet.Addr())
 	}
-	x.note(noteClaims, x.n.Subnet.Addr())
 	return false
 }
 
@@ -509,8 +539,7 @@ func (x *exchange) discover(candidates []*network) {
 		if v == findingTaken {
 			continue
 		}
-		if !x.offer(a) {
-			x.out.reason = reasonCrowd
+		if x.out.reason = x.offer(a); x.out.reason != "" {
 			return
 		}
 		if v == findingUnknown {
@@ -523,25 +552,25 @@ func (x *exchange) discover(candidates []*network) {
 			return
 		}
 		x.rapid = false
-		x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.leaseTime())
+		x.reply(dhcpv4.MessageTypeOffer, a, netip.Addr{}, x.timeOf(a))
 		return
 	}
 	x.out.reason = reasonFull
 }
 
-// offer sets an address aside for the client. One that nobody knows may be one of
-// a flood: it is offered as long as there is room.
-func (x *exchange) offer(a netip.Addr) bool {
-	until := x.now.Add(offerTime)
-	if !x.unknown() {
-		x.table.Offer(x.n.index, a, x.key, until)
-		return true
+// offer sets an address aside for the client, or says why not. One that nobody
+// knows may be one of a flood: it is offered as long as there is room, and where
+// little is left only what it may then have.
+func (x *exchange) offer(a netip.Addr) reason {
+	if x.scarce() && !x.mayClaim(a) {
+		return reasonClaims
 	}
-	if _, again := x.table.Offered(x.n.index, x.key, x.now); !again && !x.table.Room(x.n.index, x.now) {
-		return false
+	standing := x.standing()
+	if _, again := x.table.Offered(x.n.index, x.key, x.now); !again && !x.table.Room(x.n.index, standing, x.now) {
+		return reasonCrowd
 	}
-	x.table.OfferStranger(x.n.index, a, x.key, x.now, until)
-	return true
+	x.table.Offer(x.n.index, a, x.key, standing, x.now, x.now.Add(offerTime))
+	return ""
 }
 
 // refuse leaves a client without an address, and says so where it can be told.
@@ -733,7 +762,7 @@ func (x *exchange) broken() {
 		a, ok = last.Addr, true
 	}
 	switch {
-	case ok && x.mayHave(a):
+	case ok && x.mayHave(a) && x.barred(a) == "":
 		x.ack(a)
 	case x.authoritative() || x.r.unicast():
 		x.nak(reasonNoAddress)
@@ -744,10 +773,7 @@ func (x *exchange) broken() {
 
 // ack leases an address to the client, and says so.
 func (x *exchange) ack(a netip.Addr) {
-	d, claim := x.leaseTime(), x.claims(a)
-	if claim {
-		d = min(d, x.n.claimTime())
-	}
+	d, claim := x.timeOf(a), x.claims(a)
 	l := x.lease(a)
 	l.Expiry = l.Start.Add(d)
 	if claim {
@@ -798,6 +824,15 @@ func (x *exchange) leaseTime() time.Duration {
 		d = min(d, max(time.Duration(s)*time.Second, minLeaseTime))
 	}
 	return d.Truncate(time.Second)
+}
+
+// timeOf is for how long the client is leased an address.
+func (x *exchange) timeOf(a netip.Addr) time.Duration {
+	d := x.leaseTime()
+	if x.claims(a) {
+		d = min(d, x.n.claimTime())
+	}
+	return d
 }
 
 // decline believes a client that found its address in use, if it was its

@@ -706,7 +706,7 @@ func (s *Server) notes(now time.Time, iface string, client mac.Addr, notes []not
 			s.counters.optionsCut.Add(1)
 		case notePace:
 			args = []any{keyMAC, client, keyIface, iface}
-		case noteFull, noteClaims, notePerMAC, notePerPort:
+		case noteFull, noteClaims, noteScarce, notePerMAC, notePerPort:
 			args[2] = "subnet" // no client's address is at stake
 		case noteConflict:
 			s.counters.conflicts.Add(1)

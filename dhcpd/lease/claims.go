@@ -16,17 +16,17 @@ type claim struct{ since, until time.Time }
 // sweepEvery is how often lapsed claims are looked for while there is no room.
 const sweepEvery = time.Second
 
-// room reports whether a client may claim an address. One that has a claim
-// repeats it.
-func (c *claims) room(k Key, now time.Time) bool {
-	if _, again := c.held[k]; again || len(c.held) < c.quota {
+// room reports whether a client may claim an address where there may be so many
+// claims. One that has a claim repeats it.
+func (c *claims) room(k Key, quota int, now time.Time) bool {
+	if _, again := c.held[k]; again || len(c.held) < quota {
 		return true
 	}
 	if now.Before(c.sweep) {
 		return false
 	}
 	c.forget(now)
-	return len(c.held) < c.quota
+	return len(c.held) < quota
 }
 
 // forget drops the claims that have lapsed, and finds when the next one does.
@@ -69,7 +69,39 @@ func (t *Table) Claimed(network int, k Key, now time.Time) (since time.Time, ok 
 // MayClaim reports whether one more client that nobody knows may have an address
 // of a network that it was not offered.
 func (t *Table) MayClaim(network int, k Key, now time.Time) bool {
-	return t.pools[network].claims.room(k, now)
+	c := &t.pools[network].claims
+	return c.room(k, c.quota, now)
+}
+
+// A network is scarce when four fifths of it are used. One of so few addresses
+// never is: a part of them would be none.
+const (
+	scarce      = 5
+	scarceAtAll = 20
+)
+
+// Scarce reports whether so few addresses of a network are left that they are
+// not to go to whoever asks first.
+func (t *Table) Scarce(network int, now time.Time) bool {
+	p := t.pools[network]
+	return p.size >= scarceAtAll && scarce*p.left(now) <= p.size
+}
+
+// left counts the addresses of the ranges that are neither leased nor declined.
+func (p *pool) left(now time.Time) int {
+	n := p.size
+	for _, i := range []int{heldLeased, heldDeclined} {
+		p.held[i].pass(now)
+		n -= p.held[i].n
+	}
+	return n
+}
+
+// MayShare is MayClaim where the network is Scarce, for a client that is no
+// phone: there are not to be more claims than addresses left.
+func (t *Table) MayShare(network int, k Key, now time.Time) bool {
+	p := t.pools[network]
+	return p.claims.room(k, min(p.claims.quota, p.left(now)), now)
 }
 
 // BindClaim is Bind for a client that may claim the address. The claim counts

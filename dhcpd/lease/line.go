@@ -10,30 +10,41 @@ const (
 	// maxStrangers bounds what offers to unknown clients take of the memory,
 	// however large the network is.
 	maxStrangers = 8192
-	// patience is how long an unknown client has an offer for itself where too
-	// many wait. One that means it answers within a second or two.
-	patience = 3 * time.Second
+	// patience is how long a client has an offer for itself where too many others
+	// like it wait. One that means it answers within milliseconds, or takes what it
+	// was offered while nobody else was. The longer, the longer nobody else is
+	// offered anything once a flood is over.
+	patience = 250 * time.Millisecond
 )
 
-// line has the offers of a network to clients that nobody knows, the oldest
-// first. A flood of them must not tie up the addresses of the network: of a large
-// one half is for offers, and when that, or a small one, is used up the oldest
-// offer ends.
+// Standing is what is known of a client that is offered an address. Of offers
+// that are too many those to a lower one end first.
+type Standing uint8
+
+const (
+	Stranger Standing = iota
+	Phone             // nobody knows it, but it is a phone by what it says
+	Known
+)
+
+// line has the offers of a network to clients of one standing that nobody knows,
+// the oldest first. A flood of them must not tie up the addresses of the network:
+// of a large one half is for offers, and when that, or a small one, is used up
+// the oldest offer ends.
 type line struct {
 	quota  int
-	n      int // offers
-	last   uint64
+	n      int     // offers
 	stands []stand // of offers, and of what has left since
 }
 
 type stand struct {
-	entry    *entry
-	stranger uint64 // of the entry's offer, as long as it stands here
-	since    time.Time
+	entry *entry
+	turn  uint64 // of the entry's offer, as long as it stands here
+	since time.Time
 }
 
 // left reports whether the offer has gone from here.
-func (s stand) left() bool { return s.entry.offer == nil || s.entry.offer.stranger != s.stranger }
+func (s stand) left() bool { return s.entry.offer == nil || s.entry.offer.turn != s.turn }
 
 // quota is half of the addresses, all of so few that an office may need them in
 // the instant in which its power comes back.
@@ -55,21 +66,21 @@ func number(a netip.Addr) int {
 	return int(binary.BigEndian.Uint32(a4[:]))
 }
 
-func (l *line) join(e *entry, now time.Time) {
-	if e.offer.stranger == 0 {
-		l.n++
-	}
-	l.last++
-	e.offer.stranger = l.last
-	l.stands = append(l.stands, stand{e, l.last, now})
+// wait puts an offer that is in no line at the end of that of its standing.
+func (p *pool) wait(e *entry, standing Standing, now time.Time) {
+	l := &p.lines[standing]
+	p.turn++
+	l.n++
+	e.offer.turn, e.offer.standing = p.turn, standing
+	l.stands = append(l.stands, stand{e, p.turn, now})
 	if len(l.stands) > 2*l.n+64 {
 		l.tidy()
 	}
 }
 
-func (l *line) leave(o *offer) {
-	if o.stranger != 0 {
-		l.n--
+func (p *pool) leave(o *offer) {
+	if o.standing != Known {
+		p.lines[o.standing].n--
 	}
 }
 
@@ -97,42 +108,44 @@ func (l *line) oldest() (stand, bool) {
 	return stand{}, false
 }
 
-// Room reports whether one more client that nobody knows may be offered an
+// Room reports whether one more client of that standing may be offered an
 // address of a network. Where too many offers wait it ends the oldest, if that
 // has waited long enough.
-func (t *Table) Room(network int, now time.Time) bool {
+func (t *Table) Room(network int, standing Standing, now time.Time) bool {
+	if standing == Known {
+		return true
+	}
 	p := t.pools[network]
-	for p.line.n >= p.line.quota {
-		if _, ok := p.evict(now, patience); !ok {
+	for l := &p.lines[standing]; l.n >= l.quota; {
+		if _, ok := p.evict(standing, now, patience); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// Evict finds an address where Next finds none: it ends the offer to an unknown
-// client that has waited the longest. For another unknown client that has to be
-// long enough; a known one does not wait.
-func (t *Table) Evict(network int, now time.Time, known bool) (netip.Addr, bool) {
-	wait := patience
-	if known {
-		wait = 0
+// Evict finds an address where Next finds none: it ends the offer to a client of
+// a lower standing that has waited the longest, or to one of the same, if that has
+// waited long enough.
+func (t *Table) Evict(network int, standing Standing, now time.Time) (netip.Addr, bool) {
+	p := t.pools[network]
+	for lower := range min(standing, Known) {
+		if a, ok := p.evict(lower, now, 0); ok {
+			return a, true
+		}
 	}
-	return t.pools[network].evict(now, wait)
+	if standing == Known {
+		return netip.Addr{}, false
+	}
+	return p.evict(standing, now, patience)
 }
 
-// evict ends the oldest offer to an unknown client, if it is of that age.
-func (p *pool) evict(now time.Time, age time.Duration) (netip.Addr, bool) {
-	first, ok := p.line.oldest()
+// evict ends the oldest offer to a client of that standing, if it is of that age.
+func (p *pool) evict(standing Standing, now time.Time, age time.Duration) (netip.Addr, bool) {
+	first, ok := p.lines[standing].oldest()
 	if !ok || now.Sub(first.since) < age {
 		return netip.Addr{}, false
 	}
 	p.forget(first.entry)
 	return first.entry.addr(), true
-}
-
-// OfferStranger is Offer to a client that nobody knows, for which there is Room.
-func (t *Table) OfferStranger(network int, a netip.Addr, k Key, now, until time.Time) {
-	t.Offer(network, a, k, until)
-	t.pools[network].line.join(t.entry(a), now)
 }

@@ -78,9 +78,10 @@ const (
 type offer struct {
 	client Key
 	until  Time
-	// stranger is where it is in the line of offers to clients that nobody knows, 0
-	// where it is not one of them.
-	stranger uint64
+	// turn is where it is in the line of its standing. What is for a known client
+	// stands in none.
+	turn     uint64
+	standing Standing
 }
 
 // pool is one network's part of the table.
@@ -88,7 +89,8 @@ type pool struct {
 	Scope
 	clients index[Key, entry]
 	offers  map[Key]*entry
-	line    line
+	lines   [Known]line
+	turn    uint64 // that was given last
 	claims  claims
 	size    int
 	held    [holds]ends
@@ -142,7 +144,9 @@ func (t *Table) Configure(scopes []Scope) {
 		p := &pool{
 			Scope: s, clients: newIndex(func(e *entry) Key { return e.lease.Key() }), offers: map[Key]*entry{},
 		}
-		p.line.quota = quota(s.Ranges)
+		for i := range p.lines {
+			p.lines[i].quota = quota(s.Ranges)
+		}
 		p.size = s.size()
 		p.claims.quota = claimQuota(p.size)
 		for _, old := range before {
@@ -244,14 +248,18 @@ func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
 }
 
 // Offer keeps an address for a client until then. The client's earlier offer
-// ends. Offers live in memory alone: a flood of them costs no write.
-func (t *Table) Offer(network int, a netip.Addr, k Key, until time.Time) {
+// ends. For one that nobody knows there has to be Room. Offers live in memory
+// alone: a flood of them costs no write.
+func (t *Table) Offer(network int, a netip.Addr, k Key, standing Standing, now, until time.Time) {
 	p := t.pools[network]
 	e := t.touch(p, a, TimeOf(until))
 	t.Withdraw(network, k)
 	p.forget(e)
-	e.offer = &offer{client: k, until: TimeOf(until)}
+	e.offer = &offer{client: k, until: TimeOf(until), standing: Known}
 	p.offers[k] = e
+	if standing != Known {
+		p.wait(e, standing, now)
+	}
 }
 
 // Withdraw ends the offer to a client, if there is one.
@@ -268,7 +276,7 @@ func (p *pool) forget(e *entry) {
 		return
 	}
 	delete(p.offers, e.offer.client)
-	p.line.leave(e.offer)
+	p.leave(e.offer)
 	e.offer = nil
 	e.sooner()
 }

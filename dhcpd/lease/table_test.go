@@ -90,7 +90,7 @@ func TestTableAgainstModel(t *testing.T) {
 				if !want[a].freeFor(k, now) {
 					t.Skip()
 				}
-				table.Offer(0, a, k, now.Add(time.Minute))
+				table.Offer(0, a, k, Known, now, now.Add(time.Minute))
 				withdraw(k)
 				want[a].offered, want[a].until = k, now.Add(time.Minute)
 			},
@@ -343,7 +343,7 @@ func TestRollbackEndsOffers(t *testing.T) {
 	for _, written := range []int{0, 3} {
 		bind(1, second)
 		bind(2, netip.MustParseAddr("192.0.2.13"))
-		table.Offer(0, first, key(3), start.Add(time.Minute))
+		table.Offer(0, first, key(3), Known, start, start.Add(time.Minute))
 		if got := len(table.Pending()); got != 3 {
 			t.Fatalf("%d changes", got)
 		}
