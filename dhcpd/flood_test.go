@@ -89,6 +89,20 @@ func TestQueueIsFair(t *testing.T) {
 	if diff := cmp.Diff([]byte{203, 201, 92, 200, 93, 202, 94, 95}, got); diff != "" || q.lost() != 92 {
 		t.Errorf("%d lost (-want +got):\n%s", q.lost(), diff)
 	}
+	push("office", 204, false)
+	push("guests", 99, false)
+	push("cellar", 205, false)
+	q.remove("guests")
+	q.remove("attic")
+	batch, _ = q.take(context.Background(), nil, 8)
+	got = got[:0]
+	for _, p := range batch {
+		got = append(got, p.data[0])
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff([]byte{204, 205}, got); diff != "" || len(q.lanes) != 2 {
+		t.Errorf("without the flooded interface: %d interfaces (-want +got):\n%s", len(q.lanes), diff)
+	}
 }
 
 // TestFlood has a network full of junk and of clients that nobody knows, which

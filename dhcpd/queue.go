@@ -3,6 +3,7 @@ package dhcpd
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -94,6 +95,14 @@ func (q *queue) lane(p *packet) *lane {
 	}
 	q.lanes = append(q.lanes, l)
 	return l
+}
+
+// remove forgets an interface that is gone, and what came by it: nobody can be
+// answered there any more.
+func (q *queue) remove(iface string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lanes = slices.DeleteFunc(q.lanes, func(l *lane) bool { return l.iface == iface })
 }
 
 // waiting counts the packets of an urgency.

@@ -376,6 +376,7 @@ func (s *Server) listen(ctx context.Context, log *slog.Logger, name string, ifi 
 			p.arp.Close()
 		}
 		busy.Wait()
+		s.queue.remove(name)
 		s.setLink(name, nil, nil)
 	}()
 	log.Info("listening for DHCP", "addresses", l.addrs)

@@ -466,6 +466,15 @@ func TestInterfaces(t *testing.T) {
 	if n := strings.Count(log.String(), "no such interface"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, &log)
 	}
+	set(state{err: errors.New("no such interface")})
+	for strings.Count(log.String(), "no such interface") < 2 {
+		<-looked
+	}
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	if n := len(s.queue.lanes); n != 0 {
+		t.Errorf("the queue has room for %d interfaces that are gone", n)
+	}
 }
 
 func TestTakenPortIsAnError(t *testing.T) {
