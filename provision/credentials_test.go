@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -129,6 +130,52 @@ func TestCredentials(t *testing.T) {
 		if _, err := d.Open(Request{Path: path, Source: nobodyAt, Local: local, Protocol: "tftp"}); refusedStatus(err) != http.StatusForbidden {
 			t.Errorf("%s: tftp: %v", auth, err)
 		}
+	}
+}
+
+// Who guesses is slowed, then shut out, and is not told of a guess that is right. To
+// be asked for credentials is no guess.
+func TestGuessing(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	d := loginDesk(t, AuthBasic, &now)
+	waits := 0
+	d.wait = func(time.Duration) { waits++ }
+	ask := func(source netip.Addr, password string) error {
+		r := Request{Path: ownSpellings[0], Source: source, Local: local, Protocol: "http", Method: "GET"}
+		if password != "" {
+			r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(reception.Hex()+":"+password))
+		}
+		_, err := d.Open(r)
+		return err
+	}
+	for range 3 * maxMisses {
+		if err := ask(nobodyAt, ""); refusedStatus(err) != http.StatusUnauthorized {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(nobodyAt, "s3cret"); err != nil || waits != 0 {
+		t.Fatalf("after many questions: %v, %d waits", err, waits)
+	}
+	for i := range maxMisses + 1 {
+		if err := ask(nobodyAt, fmt.Sprint(i)); refusedStatus(err) != http.StatusUnauthorized {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	if waits != maxMisses-freeMisses {
+		t.Errorf("%d answers waited, want %d", waits, maxMisses-freeMisses)
+	}
+	for _, password := range []string{"", "wrong", "s3cret"} {
+		if err := ask(nobodyAt, password); err != errShutOut {
+			t.Errorf("shut out, with %q: %v", password, err)
+		}
+	}
+	if err := ask(receptionAt, "wrong"); err != nil {
+		t.Errorf("by its lease: %v", err)
+	}
+	now = now.Add(shutOut)
+	if err := ask(nobodyAt, "s3cret"); err != nil {
+		t.Errorf("later: %v", err)
 	}
 }
 

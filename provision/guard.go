@@ -94,6 +94,9 @@ func (d *Desk) guard(set documents, own mac.Addr, r Request, id identity) (by st
 	}
 	auth := d.auth()
 	if challenges := d.challenges(auth, false); challenges != nil && r.Protocol != protocolTFTP {
+		if d.misses.barred(r.Source, d.now()) {
+			return "", errShutOut // else who goes on guessing would be told when it is right
+		}
 		const reason = "what belongs to %s goes only to its own address, or with its http_client_user and http_client_pass"
 		refusal := refuse(http.StatusUnauthorized, reason, own)
 		refusal.Challenges = challenges

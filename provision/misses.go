@@ -72,6 +72,17 @@ func (m *misses) miss(source netip.Addr, now time.Time) verdict {
 	return shut
 }
 
+// barred reports whether a source is shut out, and counts nothing.
+func (m *misses) barred(source netip.Addr, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.sources[SourceOf(source)]
+	if s == nil && len(m.sources) >= maxSources {
+		s = &m.shared
+	}
+	return s != nil && s.shut(now)
+}
+
 // waited says that a slow answer is on its way.
 func (m *misses) waited() {
 	m.mu.Lock()
