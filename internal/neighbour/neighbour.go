@@ -21,18 +21,9 @@ import (
 // INCOMPLETE and FAILED have no answer; NOARP and PERMANENT were not learned.
 const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY
 
-// Lookup gives the MAC of the neighbour that has addr, on the interface that has
-// the address local: the one that the neighbour reached. ok is false where
-// nothing is known, also where the kernel says so only of another interface.
-func Lookup(addr, local netip.Addr) (m mac.Addr, ok bool, err error) {
-	addr, local = addr.Unmap().WithZone(""), local.Unmap().WithZone("")
-	if !addr.Is4() || !local.Is4() || addr == local {
-		return mac.Addr{}, false, nil
-	}
-	index, ok, err := interfaceOf(local, addr)
-	if err != nil || !ok {
-		return mac.Addr{}, false, err
-	}
+// onWire gives the MAC of the neighbour that has addr on an interface. ok is false
+// where nothing is known, also where the kernel says so only of another interface.
+func onWire(addr netip.Addr, index int) (m mac.Addr, ok bool, err error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
 	request.AddData(&netlink.Ndmsg{Family: unix.AF_INET, Index: uint32(index)})
 	request.AddData(nl.NewRtAttr(netlink.NDA_DST, addr.AsSlice()))
@@ -58,19 +49,25 @@ func Lookup(addr, local netip.Addr) (m mac.Addr, ok bool, err error) {
 	return mac.Addr{}, false, nil
 }
 
-// interfaceOf finds the interface that has the address local, where addr is on its
-// wire too.
-func interfaceOf(local, addr netip.Addr) (index int, ok bool, err error) {
+// wire is an address of ours, with what else is on its wire.
+type wire struct {
+	local netip.Prefix
+	index int // of the interface
+}
+
+// wires lists those of all interfaces.
+func wires() ([]wire, error) {
 	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
 	if err != nil {
-		return 0, false, fmt.Errorf("listing addresses: %w", err)
+		return nil, fmt.Errorf("listing addresses: %w", err)
 	}
+	var list []wire
 	for _, a := range addrs {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		bits, _ := a.Mask.Size()
-		if ok && ip.Unmap() == local && netip.PrefixFrom(local, bits).Contains(addr) {
-			return a.LinkIndex, true, nil
+		if ok {
+			list = append(list, wire{netip.PrefixFrom(ip.Unmap(), bits), a.LinkIndex})
 		}
 	}
-	return 0, false, nil
+	return list, nil
 }
