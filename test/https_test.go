@@ -11,12 +11,14 @@ import (
 	"math/big"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"dialtone/internal/mac"
 	"dialtone/internal/netnstest"
+	"dialtone/internal/phonesim"
 )
 
 // maker signs certificates, as the phones' maker does.
@@ -186,5 +188,67 @@ func TestHTTPToHTTPS(t *testing.T) {
 	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
 	if status, body := curl(t, h, "http://"+server+":443/snomD785.htm"); status != "400" || !bytes.Contains(body, []byte("HTTPS")) {
 		t.Errorf("status %s: %s", status, body)
+	}
+}
+
+// A phone boots with its maker's certificate. It alone gets its own file, over
+// HTTPS alone; whose lease it has does not matter. An address that the appliance
+// gets later is in its certificate after a reload.
+func TestBootWithCertificate(t *testing.T) {
+	t.Parallel()
+	netnstest.NeedProgram(t, "atftp")
+	snom := newMaker(t)
+	o := newOffice(t, "bootcert", map[string]string{"makers.pem": snom.pem(), "https.hcl": "https {\n  client_ca = \"makers.pem\"\n}\n"})
+	o.edit(t, "dialtone.hcl", `scheme  = "http"`, `scheme  = "https"`)
+	o.edit(t, "dialtone.hcl", `secrets = "lease"`, `secrets = "certificate"`)
+	o.start(t)
+	own := "/snomD785/" + reception.Hex() + ".xml"
+	h := o.net.Host(t, reception, netip.Prefix{})
+	var address netip.Addr
+	for _, c := range []struct {
+		name string
+		args []string
+		want bool
+	}{
+		{"without one", nil, false},
+		{"another's", []string{"--certificate", snom.phone(t, anna.Hex())}, false},
+		{"of another maker", []string{"--certificate", newMaker(t).phone(t, reception.Hex())}, false},
+		{"its own", []string{"--certificate", snom.phone(t, reception.Hex())}, true},
+	} {
+		s := o.simulate(t, h, append([]string{"--mac", reception.String(), "--model", "snomD785", "--keep"}, c.args...)...)
+		address = s.Lease.Address
+		got := slices.ContainsFunc(s.Requests, func(f phonesim.Fetch) bool { return f.OK && pathOf(t, f.URL) == own })
+		if asked := slices.ContainsFunc(s.Requests, func(f phonesim.Fetch) bool { return strings.HasSuffix(f.URL, reception.Hex()+".htm") }); !asked {
+			t.Errorf("%s: it did not ask for what is its own", c.name)
+		}
+		if has := s.Setting("http_pass") != ""; got != c.want || has != c.want {
+			t.Errorf("%s: it gets its own file: %v, and its password: %v\n%v", c.name, got, has, s.Requests)
+		}
+	}
+	h.SetAddress(t, netip.PrefixFrom(address, 24))
+	if status, body := curl(t, h, "http://"+server+own); status != "403" {
+		t.Errorf("over HTTP from its lease: status %s\n%s", status, body)
+	}
+	if r := h.Run(t, "atftp", "--get", "--remote-file", own, "--local-file", filepath.Join(t.TempDir(), "own"), server); !strings.Contains(r.Stderr, "over HTTPS") {
+		t.Errorf("over TFTP from its lease: exit status %d, %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+
+	const later = "192.168.50.5"
+	if r := o.host.Run(t, "ip", "address", "add", later+"/24", "dev", "eth0"); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, ca, o.host.Run(t, built(t), "ca", "--config", o.config).Stdout)
+	far := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 9}, netip.MustParsePrefix("192.168.50.60/24"))
+	if r := far.Run(t, "curl", "--silent", "--cacert", ca, "https://"+later+"/snomD785.htm"); r.Status != 60 {
+		t.Errorf("before the certificate is made anew: curl ends with %d", r.Status)
+	}
+	if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	for _, address := range []string{later, server} {
+		if status, _ := curl(t, far, "https://"+address+"/snomD785.htm", "--cacert", ca); status != "200" {
+			t.Errorf("%s afterwards: status %s", address, status)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -22,7 +21,7 @@ func (a *appliance) openHTTPS(cfg configuration) error {
 	if cfg.HTTPS == nil {
 		return nil
 	}
-	m, err := a.material(cfg)
+	m, err := a.material(cfg, time.Now())
 	if err != nil {
 		return fmt.Errorf("opening HTTPS: %w", err)
 	}
@@ -46,7 +45,7 @@ func (a *appliance) useTLS(m pki.Material) {
 
 // material reads what HTTPS is served with: the admin's certificate, or one of the
 // appliance's own authority, made where it is missing or does not fit any more.
-func (a *appliance) material(cfg configuration) (pki.Material, error) {
+func (a *appliance) material(cfg configuration, now time.Time) (pki.Material, error) {
 	h := cfg.HTTPS
 	m := pki.Material{Legacy: h.Legacy}
 	if h.ClientCA != "" {
@@ -61,7 +60,6 @@ func (a *appliance) material(cfg configuration) (pki.Material, error) {
 		m.Certificates = []tls.Certificate{pair}
 		return m, err
 	}
-	now := time.Now()
 	authority, err := pki.OpenAuthority(cfg.Appliance.StateDir, now)
 	if err != nil {
 		return m, err
@@ -84,20 +82,20 @@ func (a *appliance) watchCertificates(ctx context.Context, ready func()) error {
 	ready()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	var warned time.Time
+	now, warned := time.Now(), time.Time{}
 	for {
-		warned = a.warnOfEnd(a.log, warned)
+		warned = a.warnOfEnd(now, warned)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case now = <-tick.C:
 		}
-		a.renew()
+		a.renew(now)
 	}
 }
 
 // renew must not run while a configuration is replaced.
-func (a *appliance) renew() {
+func (a *appliance) renew(now time.Time) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
 	cfg := a.current.Load()
@@ -105,7 +103,7 @@ func (a *appliance) renew() {
 		return // the admin's is read again at a reload
 	}
 	old := a.tls.Material()
-	m, err := a.material(*cfg)
+	m, err := a.material(*cfg, now)
 	if err != nil {
 		a.log.Error("renewing the server certificates: the old ones stay", "err", err)
 		return
@@ -115,12 +113,14 @@ func (a *appliance) renew() {
 	}
 }
 
-func (a *appliance) warnOfEnd(log *slog.Logger, warned time.Time) time.Time {
-	now, ends := time.Now(), a.tls.Material().Ends()
-	if ends.Sub(now) > pki.WarnAhead || now.Sub(warned) < 24*time.Hour {
+// warnOfEnd gives when somebody was warned last.
+func (a *appliance) warnOfEnd(now, warned time.Time) time.Time {
+	ends := a.tls.Material().Ends()
+	// A clock that was set back must not keep the warning away.
+	if age := now.Sub(warned); ends.Sub(now) > pki.WarnAhead || 0 <= age && age < 24*time.Hour {
 		return warned
 	}
-	log.Warn("the certificate of HTTPS ends: renew it, then reload", "until", ends.Format(time.RFC3339))
+	a.log.Warn("the certificate of HTTPS ends: renew it, then reload", "until", ends.Format(time.RFC3339))
 	return now
 }
 

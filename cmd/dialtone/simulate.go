@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type simulateCmd struct {
 	FirmwareVersion string        `placeholder:"V" help:"Firmware that the phone runs; left out: one that the model came with."`
 	Firmware        bool          `default:"true" negatable:"" help:"Fetch the firmware where update_policy says so."`
 	Restarts        int           `placeholder:"N" help:"Restart with the firmware that was fetched, up to N times, as phones do on their way to a target."`
+	Certificate     string        `placeholder:"FILE" help:"Show this client certificate over HTTPS: a PEM file with its key."`
 	Broadcast       bool          `help:"Set the broadcast flag of DHCP."`
 	BlockSize       int           `placeholder:"BYTES" help:"Ask for this block size over TFTP."`
 	Count           int           `default:"1" help:"Boot that many phones at once; their MACs count up."`
@@ -67,6 +69,14 @@ func (c *simulateCmd) Run(a *app) error {
 	if c.JSON {
 		steps = a.Stderr
 	}
+	var certificate *tls.Certificate
+	if c.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Certificate)
+		if err != nil {
+			return fmt.Errorf("reading the phone's certificate: %w", err)
+		}
+		certificate = &pair
+	}
 	phones := make([]booted, c.Count)
 	var group sync.WaitGroup
 	for i := range phones {
@@ -74,19 +84,19 @@ func (c *simulateCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		group.Go(func() { phones[i] = c.boot(ctx, m, steps) })
+		group.Go(func() { phones[i] = c.boot(ctx, m, certificate, steps) })
 	}
 	group.Wait()
 	return c.report(a, steps, phones)
 }
 
 // boot runs one phone from its power-on to the end.
-func (c *simulateCmd) boot(ctx context.Context, m mac.Addr, steps io.Writer) booted {
+func (c *simulateCmd) boot(ctx context.Context, m mac.Addr, certificate *tls.Certificate, steps io.Writer) booted {
 	var b booted
 	start := time.Now()
 	phone, err := phonesim.New(phonesim.Config{
 		MAC: m, Model: c.Model, Version: c.FirmwareVersion, Interface: c.Interface, Server: c.Server,
-		Broadcast: c.Broadcast, SkipFirmware: !c.Firmware, Restarts: c.Restarts, BlockSize: c.BlockSize,
+		Broadcast: c.Broadcast, SkipFirmware: !c.Firmware, Restarts: c.Restarts, BlockSize: c.BlockSize, Certificate: certificate,
 		Event: func(e phonesim.Event) {
 			if e.Kind == phonesim.Addressed {
 				b.lease = time.Since(start)

@@ -284,7 +284,7 @@ func (a *appliance) loadBeside() reloaded {
 	// Read before anything changes: a certificate may be what is wrong.
 	var material *pki.Material
 	if cfg.HTTPS != nil && old.HTTPS != nil {
-		m, err := a.material(cfg)
+		m, err := a.material(cfg, time.Now())
 		if err != nil {
 			a.log.Error("reload: the old configuration stays", "err", err)
 			return reloaded{Status: "reload: the old configuration stays: " + err.Error(), Report: report}

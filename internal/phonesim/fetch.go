@@ -36,7 +36,7 @@ type answer struct {
 	chunked bool
 }
 
-func newFetcher(source netip.Addr, dns []netip.Addr, userAgent string, idle time.Duration, blockSize int) *fetcher {
+func newFetcher(source netip.Addr, dns []netip.Addr, userAgent string, idle time.Duration, blockSize int, certificate *tls.Certificate) *fetcher {
 	f := &fetcher{source: source, resolver: net.DefaultResolver, userAgent: userAgent, idle: idle, blockSize: blockSize}
 	dialer := &net.Dialer{Timeout: idle}
 	if source.IsValid() {
@@ -44,11 +44,16 @@ func newFetcher(source netip.Addr, dns []netip.Addr, userAgent string, idle time
 		f.resolver = leasedResolver(source, dns)
 	}
 	dialer.Resolver = f.resolver
+	// Phones check a certificate only when their settings tell them to.
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}
+	if certificate != nil {
+		// Theirs they show whatever authorities the server names.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
 	f.client = &http.Client{Transport: &http.Transport{
 		DialContext:        dialer.DialContext,
 		DisableCompression: true,
-		// Phones check a certificate only when their settings tell them to.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10},
+		TLSClientConfig:    config,
 	}}
 	return f
 }

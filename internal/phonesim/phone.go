@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type Config struct {
 	Restarts     int                 // after images that were loaded: each time the phone boots with them
 	BlockSize    int                 // of TFTP; 0 asks for none, which means 512
 	Changed      []phonefile.Setting // what a user set on the phone before
+	Certificate  *tls.Certificate    // of its maker, shown over HTTPS to whoever asks; nil for none
 
 	Retransmit  time.Duration // first wait for a DHCP answer: 4 s
 	Jitter      time.Duration // of each wait, either way: 1 s; negative for none
@@ -317,7 +319,7 @@ func (p *Phone) provision(ctx context.Context, server string) {
 	if p.lease != nil {
 		source, dns = p.lease.Address, p.lease.DNSServers
 	}
-	f := newFetcher(source, dns, p.state.UserAgent, p.cfg.IdleTimeout, p.cfg.BlockSize)
+	f := newFetcher(source, dns, p.state.UserAgent, p.cfg.IdleTimeout, p.cfg.BlockSize, p.cfg.Certificate)
 	defer f.close()
 
 	err = phonefile.Walk(requests, func(what, link string) ([]phonefile.Link, bool) {

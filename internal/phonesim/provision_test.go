@@ -197,7 +197,7 @@ func TestProvision(t *testing.T) {
 
 func newTestFetcher(t *testing.T, idle time.Duration, blockSize int) *fetcher {
 	t.Helper()
-	f := newFetcher(netip.Addr{}, nil, "Mozilla/4.0 (compatible; snomD785-SIP 10.1.33.33)", idle, blockSize)
+	f := newFetcher(netip.Addr{}, nil, "Mozilla/4.0 (compatible; snomD785-SIP 10.1.33.33)", idle, blockSize, nil)
 	t.Cleanup(f.close)
 	return f
 }
