@@ -7,7 +7,7 @@ PREFIX   ?= /usr
 LDFLAGS   = -s -w $(if $(VERSION),-X main.version=$(VERSION))
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
-.PHONY: help build demo test check fuzz bench-start bench-dhcp bench-files bench-storm cross install clean packages
+.PHONY: help build demo test check fuzz hostile bench-start bench-dhcp bench-files bench-storm cross install clean packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,10 @@ check: ## format, vet, staticcheck, dead code, go.mod
 POWERCUTS ?= 100000
 powercuts: ## the lease file, with the power cut at POWERCUTS points of its writing
 	$(GO) test ./dhcpd -run '^TestPowerCuts$$' -count=1 -v -timeout 60m -powercuts $(POWERCUTS)
+
+HOSTILE ?= 10485760
+hostile: ## HOSTILE octets of paths, headers and TFTP requests that nobody should send
+	$(GO) test ./cmd/dialtone -run '^TestHostileRequests$$' -count=1 -v -hostile $(HOSTILE)
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME each
