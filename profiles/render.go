@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,6 +39,7 @@ type Document struct {
 	Own         mac.Addr // the one phone that may have it; zero for anyone
 	Path        Path     // in canonical spelling
 	Secrets     []Span   // where in Body secrets are, masked or not, in order
+	Revision    string   // the hash of Body, as an entity tag (RFC 9110 section 8.8.3)
 	byAdmin     bool     // as the admin wrote it
 }
 
@@ -86,7 +89,9 @@ func (s *Set) Render(r Request) (Document, error) {
 	}
 	if key.path.Kind == FirmwareStatus {
 		// It depends on all that phones may say of themselves, and is soon made.
-		return s.document(key, r)
+		d, err := s.document(key, r)
+		d.Revision = revision(d.Body)
+		return d, err
 	}
 	if d, ok := s.documents.get(key); ok {
 		return d, nil
@@ -95,8 +100,14 @@ func (s *Set) Render(r Request) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
+	d.Revision = revision(d.Body)
 	s.documents.put(key, d, len(d.Body)+len(key.server.URL)+16*len(d.Secrets)+512)
 	return d, nil
+}
+
+func revision(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // documentKey decides what the answer will be.

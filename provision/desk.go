@@ -6,9 +6,7 @@ package provision
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -342,17 +340,11 @@ func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Ans
 	return &Answer{
 		Content:     body,
 		Size:        int64(len(doc.Body)),
-		ETag:        revision(doc.Body),
+		ETag:        doc.Revision,
 		ContentType: doc.ContentType,
 		Name:        doc.Path.String(),
 		document:    doc,
 	}, doc.Own, nil
-}
-
-// revision is the hash of a document as it is served, in the form of an entity tag.
-func revision(body []byte) string {
-	sum := sha256.Sum256(body)
-	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // configuredModel is the model that the configuration gives a phone.
