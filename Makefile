@@ -47,7 +47,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 bench-start: ## time from start to serving, and memory; as root
 	REQUIRE_NETNS=1 $(GO) test -run '^$$' -bench ColdStart -benchtime 20x ./test
 
-bench-dhcp: build ## DHCP against Kea, dnsmasq and ISC dhcpd: a table of ratios; as root, an hour
+bench-dhcp: build ## DHCP against Kea, dnsmasq and ISC dhcpd: a table of ratios; as root, over an hour
 	$(GO) run ./bench/dhcp
 
 bench-files: build ## HTTP against nginx, TFTP against tftpd-hpa, atftpd and dnsmasq; as root, four minutes
