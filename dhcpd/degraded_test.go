@@ -109,7 +109,7 @@ func TestDegraded(t *testing.T) {
 
 			// Nobody asks for anything: the owner looks every second all the same.
 			d.fail = nil
-			for deadline := time.Now().Add(10 * time.Second); s.Stats().Degraded != ""; time.Sleep(50 * time.Millisecond) {
+			for deadline := time.Now().Add(tooLong); s.Stats().Degraded != ""; time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("it stays degraded")
 				}

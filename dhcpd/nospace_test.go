@@ -75,7 +75,7 @@ func TestNoSpace(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.Stats().Degraded != ""; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(tooLong); s.Stats().Degraded != ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it stays degraded")
 		}

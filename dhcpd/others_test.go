@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,9 +117,13 @@ func (w fakeAsker) Close() error {
 type fakeSeeker struct {
 	*fakeWire
 	closed chan struct{}
+	may    <-chan struct{} // closed when it may ask
 }
 
-func (w fakeSeeker) Discover() error { return nil }
+func (w fakeSeeker) Discover() error {
+	<-w.may
+	return nil
+}
 
 func (w fakeSeeker) Receive() (probe.Server, error) {
 	select {
@@ -189,7 +194,7 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 			return l.Addr == netip.MustParseAddr("192.0.2.10") && l.State == lease.Declined && l.MAC == testClient(9)
 		})
 	}
-	for end := time.Now().Add(20 * time.Second); !onRecord(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(tooLong); !onRecord(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the address is not on record as declined")
 		}
@@ -363,14 +368,16 @@ func TestAuthority(t *testing.T) {
 	c := office()
 	c.Networks[0].Authoritative = AuthorityAuto
 	s, _ := newTestServer(t, c, &log)
-	rest := newFakeWire()
+	rest, may := newFakeWire(), make(chan struct{})
 	s.openSeeker = func(_ *net.Interface, client mac.Addr) (seeker, error) {
 		if client[0]&3 != 2 {
 			t.Errorf("%v is not locally administered", client)
 		}
-		return fakeSeeker{rest, make(chan struct{})}, nil
+		return fakeSeeker{rest, make(chan struct{}), may}, nil
 	}
 	w := start(t, s)
+	ask := sync.OnceFunc(func() { close(may) })
+	defer ask() // the server waits for it at its end
 	// A wrong address is refused by a server that is sure, and by no other.
 	wrong := func(client int) []byte { return from(client, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, 200) }
 	w.in <- wrong(1)
@@ -378,6 +385,7 @@ func TestAuthority(t *testing.T) {
 	if r := w.next(t); r.kind() != dhcpv4.MessageTypeOffer {
 		t.Errorf("before the wire was asked: got %v", r.kind())
 	}
+	ask()
 	waitFor(t, &log, "authoritative: no other DHCP server is on the wire")
 	w.in <- wrong(1)
 	if r := w.next(t); r.kind() != dhcpv4.MessageTypeNak {
@@ -406,7 +414,7 @@ func TestAuthority(t *testing.T) {
 
 func waitFor(t *testing.T, log *syncBuffer, text string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), text); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(tooLong); !strings.Contains(log.String(), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the log does not say %q:\n%s", text, log)
 		}

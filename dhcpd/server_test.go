@@ -164,12 +164,16 @@ func requestFor(client int, last byte) []byte {
 	return from(client, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, last, 54, 4, 192, 0, 2, 1)
 }
 
+// tooLong is when a test that waits gives up: only one that fails waits so long,
+// on a machine however busy.
+const tooLong = time.Minute
+
 func (w *wire) next(t *testing.T) sentReply {
 	t.Helper()
 	select {
 	case r := <-w.out:
 		return r
-	case <-time.After(10 * time.Second):
+	case <-time.After(tooLong):
 		t.Fatal("no reply")
 		return sentReply{}
 	}
@@ -326,12 +330,12 @@ func TestHostileLog(t *testing.T) {
 		st := s.Stats()
 		return st.Malformed+st.Unanswered+st.QueueDropped >= 4000
 	}
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(tooLong); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("stats %+v", s.Stats())
 		}
 	}
-	if n := strings.Count(log.String(), "\n") - before; n < 1 || n > 2*logBurst {
+	if n := strings.Count(log.String(), "\n") - before; n < 1 || n > logBurst+int(tooLong.Seconds()) {
 		t.Errorf("%d lines:\n%s", n, &log)
 	}
 }
@@ -627,7 +631,7 @@ func TestUsageIsSaid(t *testing.T) {
 		w.in <- requestFor(i+1, a)
 		w.next(t)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.Stats().Networks[0].Leased < 16; {
+	for deadline := time.Now().Add(tooLong); s.Stats().Networks[0].Leased < 16; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", s.Stats().Networks)
 		}

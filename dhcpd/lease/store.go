@@ -287,10 +287,10 @@ func decode(addr netip.Addr, b []byte) (Lease, error) {
 	}
 	for i, t := range []*Time{&l.Start, &l.Expiry} {
 		s := int64(binary.BigEndian.Uint64(b[7+8*i:]))
-		if s > maxSecond {
+		if s < 0 || s > maxSecond {
 			return Lease{}, fmt.Errorf("a time of %d seconds", s)
 		}
-		*t = Time(max(0, s) * 1000)
+		*t = Time(s * 1000)
 	}
 	l.Recorded = l.Expiry
 	if l.State < Leased || l.State > Declined {

@@ -208,6 +208,7 @@ func FuzzRecord(f *testing.F) {
 	l.ClientID, l.VendorClass = strings.Repeat("\xff", 255), strings.Repeat("v", 64)
 	f.Add(encode(&l))
 	f.Add(encode(&Lease{State: Released, Start: TimeOf(start), Recorded: TimeOf(start)}))
+	f.Add(encode(&Lease{State: Released, Start: -1000, Recorded: 1000 * (maxSecond + 1)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := decode(netip.MustParseAddr("192.0.2.10"), b)
 		if err != nil {

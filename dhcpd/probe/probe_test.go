@@ -234,7 +234,10 @@ func TestWire(t *testing.T) {
 					ended <- err
 					return
 				}
-				answers <- a
+				select {
+				case answers <- a:
+				default: // nobody reads any more
+				}
 			}
 		}()
 		for _, a := range []string{"192.0.2.11", "192.0.2.10"} {
@@ -248,7 +251,7 @@ func TestWire(t *testing.T) {
 			if got != want {
 				t.Errorf("%s: got %v, want %v", name, got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%s: no answer", name)
 		}
 		c.Close()
