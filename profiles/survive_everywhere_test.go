@@ -173,12 +173,16 @@ func TestValuesSurviveEverywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		line := oneLine.Replace(want)
-		for _, name := range []string{"x", "tu_0"} {
+		names, lines := []string{"x", "tu_0"}, 11
+		if want != "" { // an empty label is none
+			names, lines = append(names, "fkey_short_label1"), lines+1
+		}
+		for _, name := range names {
 			if !strings.Contains(string(d.Body), "\n"+name+"$: "+line+"\n") {
 				t.Errorf("text: no line %q with %q:\n%s", name, line, d.Body)
 			}
 		}
-		if n := strings.Count(string(d.Body), "\n"); n != 11 {
+		if n := strings.Count(string(d.Body), "\n"); n != lines {
 			t.Errorf("text: %d lines of %q:\n%s", n, v, d.Body)
 		}
 	})

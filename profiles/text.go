@@ -78,6 +78,12 @@ func (w *textWriter) settings(l layer) {
 		}
 		w.line(fmt.Sprintf("fkey%d", k.index), textFlag(k.perm), k.text())
 		w.line(fmt.Sprintf("fkey_context%d", k.index), textFlag(k.perm), value{text: k.context})
+		if k.label.text != "" {
+			w.line(fmt.Sprintf("fkey_label%d", k.index), textFlag(k.perm), k.label)
+		}
+		if k.shortLabel.text != "" {
+			w.line(fmt.Sprintf("fkey_short_label%d", k.index), textFlag(k.perm), k.shortLabel)
+		}
 	}
 	w.phonebook(l.contacts)
 	if unsaid += w.dialplan(l); unsaid > 0 {

@@ -42,6 +42,10 @@ func (c *importSnomCmd) Run(a *app) error {
 	files := filesOf(result.Files, result.Secrets)
 	if c.Out == "" {
 		for i, f := range result.Files {
+			if filepath.Ext(f.Name) != ".hcl" {
+				fmt.Fprintf(a.Stderr, "%s is not written: give --out.\n", f.Name)
+				continue
+			}
 			if i > 0 {
 				fmt.Fprintln(a.Stdout)
 			}

@@ -48,7 +48,7 @@ func (s *side) fetch(path profiles.Path) []phonefile.Link {
 	}
 	f, err := s.ApplyFile(body)
 	ours := path.Kind.String() != ""
-	if err != nil || f.Partial || !ours && f.Summary() == "" {
+	if err != nil || len(f.Plans) > 0 || !ours && f.Summary() == "" {
 		// A phone drops it, or it is for something that reads files of its own kind.
 		s.others[path.String()] = body
 	}

@@ -161,6 +161,7 @@ type snom struct {
 	options  SnomOptions
 	folder   *snomFolder
 	groups   []*snomGroup // by model, that without one last
+	plans    []SnomText   // files of plans, which documents name
 	phones   []*snomPhone // by MAC
 	used     map[string]bool
 	problems []Problem
@@ -206,7 +207,11 @@ type snomState struct {
 	memory   phonefile.Memory
 	contacts []phonefile.Contact // one number each
 	firmware string
+	modules  []snomModule
 }
+
+// snomModule is the firmware of an expansion module.
+type snomModule struct{ name, firmware string }
 
 // snomLayer is what one block will say.
 type snomLayer struct {
@@ -219,6 +224,10 @@ type snomLayer struct {
 	firmware  string
 
 	certificates []phonefile.Certificate
+	plans        []phonefile.Plan
+	// Of a model alone: its modules' firmware, and that its phone books are of version 2.0.
+	modules []snomModule
+	newBook bool
 }
 
 func (s *snom) problem(at phonefile.Place, format string, args ...any) {
@@ -437,17 +446,22 @@ func (s *snom) tidyState(state *snomState, g *snomGroup, first string) {
 		}
 		status = v.Value
 		image, ok := s.firmware(status)
-		state.firmware = image
+		state.firmware, state.modules = image, s.modulesOf(status)
 		if !ok {
 			s.problem(v.At, "firmware_status stays %s: its file is not in the folder", redactURL(v.Value))
 		}
 		return ok
 	})
 	if status == "" && g.model != "" && first != "" {
-		state.firmware, _ = s.firmware(folderURL(path.Join(path.Dir(first), g.model+"-firmware.htm")))
+		status := folderURL(path.Join(path.Dir(first), g.model+"-firmware.htm"))
+		state.firmware, _ = s.firmware(status)
+		state.modules = s.modulesOf(status)
 	}
 	if state.firmware == "" && len(m.Images) > 0 {
 		state.firmware, _ = s.image(m.Images)
+	}
+	if len(state.modules) == 0 {
+		state.modules = s.modules(m.Modules)
 	}
 	m.Keys = slices.DeleteFunc(m.Keys, func(k phonefile.Key) bool { return !s.keepKey(k) })
 	for i := range m.Keys {
@@ -560,11 +574,20 @@ func (s *snom) keepKey(k phonefile.Key) bool {
 	return false
 }
 
+// contactTypes are the groups of a phone book.
+var contactTypes = []string{"none", "friends", "colleagues", "family", "vip", "deny"}
+
 // tidyBook makes an entry of each number.
 func (s *snom) tidyBook(state *snomState) {
-	for _, c := range state.memory.Phonebook {
+	state.memory.Phonebook = slices.Clone(state.memory.Phonebook)
+	for i, c := range state.memory.Phonebook {
 		name := cmp.Or(c.Name, strings.TrimSpace(c.FirstName+" "+c.LastName))
 		kept := 0
+		if c.Type != "" && !slices.Contains(contactTypes, c.Type) {
+			s.problem(c.At, "the contact %q is in the group %q, which is left out: the groups are %s", name, c.Type, strings.Join(contactTypes, ", "))
+			c.Type = ""
+			state.memory.Phonebook[i].Type = ""
+		}
 		for _, n := range c.Numbers {
 			if n.Number == "" {
 				continue
@@ -576,7 +599,7 @@ func (s *snom) tidyBook(state *snomState) {
 			state.contacts = append(state.contacts, phonefile.Contact{
 				Name:      s.text(c.At, "a contact", cmp.Or(name, n.Number)),
 				FirstName: s.text(c.At, "a contact", c.FirstName), LastName: s.text(c.At, "a contact", c.LastName),
-				Context: cmp.Or(c.Context, "active"), Type: cmp.Or(c.Type, "none"),
+				Context: cmp.Or(n.Context, c.Context, "active"), Type: cmp.Or(c.Type, "none"), Favourite: c.Favourite,
 				Numbers: []phonefile.Number{{Number: s.text(c.At, "a number", n.Number), Type: cmp.Or(n.Type, "sip")}}, At: c.At,
 			})
 		}
@@ -627,6 +650,34 @@ func (s *snom) firmware(status string) (string, bool) {
 		return "", false
 	}
 	return s.image(file.Images)
+}
+
+var moduleImage = regexp.MustCompile(`^snom([A-Za-z0-9]+)-[0-9].*\.bin$`)
+
+// modulesOf gives the images of expansion modules that a firmware file names.
+func (s *snom) modulesOf(status string) []snomModule {
+	name, ok := s.inFolder(status)
+	if !ok {
+		return nil
+	}
+	return s.modules(s.folder.read(name).Modules)
+}
+
+func (s *snom) modules(images []phonefile.Link) (list []snomModule) {
+	for _, l := range images {
+		m := moduleImage.FindStringSubmatch(path.Base(l.URL))
+		if m == nil {
+			s.problem(l.At, "the image of an expansion module is left out: it is not called as its maker calls it, such as snomD7C-1.6.1-r.bin")
+			continue
+		}
+		module := snomModule{m[1], l.URL}
+		if found, ok := s.inFolder(l.URL); ok {
+			module.firmware = path.Base(found)
+			s.problem(l.At, "copy %s to files_dir/firmware/%s, from where phones get it now", found, module.firmware)
+		}
+		list = append(list, module)
+	}
+	return list
 }
 
 // image gives the first of the images that a phone is told to load.

@@ -160,9 +160,6 @@ func (f *snomFolder) read(name string) *snomFile {
 	for _, n := range append(notes, file.Notes...) {
 		f.problem(n.At, "%s", n.Text)
 	}
-	for _, l := range file.Modules {
-		f.problem(l.At, "the firmware of expansion modules is left out: see the module block of a model")
-	}
 	if file.err != nil {
 		at := phonefile.Place{File: name}
 		var dropped *phonefile.Error

@@ -75,6 +75,22 @@ func (s *snom) common(g *snomGroup) snomLayer {
 	})
 	l.languages = s.languages(g)
 	l.uploads, l.certificates = g.general.memory.Uploads, g.general.memory.Certificates
+	l.plans = g.general.memory.Plans
+	states := []*snomState{&g.general}
+	for _, p := range g.phones {
+		states = append(states, &p.state)
+	}
+	for _, state := range states {
+		l.newBook = l.newBook || state.memory.BookVersion == "2.0"
+		for _, m := range state.modules {
+			switch i := slices.IndexFunc(l.modules, func(o snomModule) bool { return o.name == m.name }); {
+			case i < 0:
+				l.modules = append(l.modules, m)
+			case l.modules[i] != m:
+				s.problem(phonefile.Place{File: g.top}, "phones of one model have several images for %s: only the first is taken over", m.name)
+			}
+		}
+	}
 	l.firmware = g.general.firmware
 	if len(phones) > 0 && g.top == "" && everywhere(phones, func(o *snomState) bool { return o.firmware == phones[0].state.firmware }) {
 		l.firmware = phones[0].state.firmware
@@ -114,7 +130,7 @@ func (l *snomLayer) sort() {
 }
 
 func (l *snomLayer) empty() bool {
-	return len(l.settings)+len(l.keys)+len(l.contacts)+len(l.templates)+len(l.languages)+len(l.uploads)+len(l.certificates) == 0 && l.firmware == ""
+	return len(l.settings)+len(l.keys)+len(l.contacts)+len(l.templates)+len(l.languages)+len(l.uploads)+len(l.certificates)+len(l.plans)+len(l.modules) == 0 && l.firmware == "" && !l.newBook
 }
 
 // languages gives all that a phone of the group can fetch: phones load them
@@ -218,6 +234,9 @@ func (s *snom) takeBase() {
 	}
 	for _, g := range s.groups {
 		if g.model == "" { // it has no block of its own: what is left goes to its phones
+			for _, m := range g.layer.modules {
+				s.problem(phonefile.Place{File: g.top}, "the firmware of %s is left out: the model of its phones is not known", m.name)
+			}
 			for _, l := range g.layer.languages {
 				if !hasLanguage(s.base.languages, l) {
 					s.problem(l.At, "the %s language %q is left out: phones load languages with their general file, and the model of these is not known", l.For, l.Name)
@@ -237,7 +256,7 @@ func (s *snom) own(p *snomPhone, general snomLayer) snomLayer {
 	state := p.state
 	all := snomLayer{
 		settings: state.memory.Settings, keys: state.memory.Keys, contacts: state.contacts, templates: state.memory.Dialplan,
-		uploads: state.memory.Uploads, certificates: state.memory.Certificates,
+		uploads: state.memory.Uploads, certificates: state.memory.Certificates, plans: state.memory.Plans,
 	}
 	l := minus(all, general)
 	if shared := p.group.shared; shared != nil {
@@ -267,7 +286,7 @@ func (s *snom) own(p *snomPhone, general snomLayer) snomLayer {
 func over(strong, weak snomLayer) snomLayer {
 	l := snomLayer{
 		settings: slices.Clone(strong.settings), keys: slices.Clone(strong.keys), contacts: slices.Clone(strong.contacts), templates: slices.Clone(strong.templates),
-		uploads: strong.uploads, certificates: strong.certificates,
+		uploads: strong.uploads, certificates: strong.certificates, plans: strong.plans,
 	} // the weak one is the default profile, which has none
 	for _, v := range weak.settings {
 		if !slices.ContainsFunc(strong.settings, func(o phonefile.Setting) bool { return o.ID() == v.ID() }) {
@@ -295,7 +314,12 @@ func over(strong, weak snomLayer) snomLayer {
 // minus gives what the weaker layers do not say already. A layer that has a
 // contact of a name has all of that name.
 func minus(l, weaker snomLayer) snomLayer {
-	out := snomLayer{languages: slices.Clone(l.languages), firmware: l.firmware}
+	out := snomLayer{languages: slices.Clone(l.languages), firmware: l.firmware, modules: l.modules, newBook: l.newBook}
+	for _, p := range l.plans {
+		if !hasPlan(weaker.plans, p) {
+			out.plans = append(out.plans, p)
+		}
+	}
 	for _, v := range l.settings {
 		if !hasSetting(weaker.settings, v) {
 			out.settings = append(out.settings, v)
@@ -373,7 +397,7 @@ func hasKey(list []phonefile.Key, k phonefile.Key) bool {
 
 func sameContact(a, b phonefile.Contact) bool {
 	return a.Name == b.Name && a.FirstName == b.FirstName && a.LastName == b.LastName && a.Context == b.Context &&
-		a.Type == b.Type && slices.Equal(a.Numbers, b.Numbers)
+		a.Type == b.Type && a.Favourite == b.Favourite && slices.Equal(a.Numbers, b.Numbers)
 }
 
 func hasContact(list []phonefile.Contact, c phonefile.Contact) bool { return countContact(list, c) > 0 }
@@ -392,6 +416,10 @@ func hasTemplate(list []phonefile.Template, t phonefile.Template) bool {
 	return slices.ContainsFunc(list, func(o phonefile.Template) bool {
 		return o.Match == t.Match && o.Timeout == t.Timeout && o.User == t.User && o.Rewrite == t.Rewrite
 	})
+}
+
+func hasPlan(list []phonefile.Plan, p phonefile.Plan) bool {
+	return slices.ContainsFunc(list, func(o phonefile.Plan) bool { return o.XML == p.XML })
 }
 
 func hasLanguage(list []phonefile.Language, l phonefile.Language) bool {
@@ -452,7 +480,7 @@ func (p SnomPhone) Differences(now phonefile.Memory) []string {
 	for _, v := range is.settings {
 		known := slices.ContainsFunc(was.settings, func(o phonefile.Setting) bool { return o.ID() == v.ID() })
 		active := v.Name == "user_active" && v.Value == "on" && v.Perm == "RW"
-		if !known && v.Name != "firmware_status" && !active {
+		if !known && v.Name != "firmware_status" && v.Name != "firmware-status" && !active {
 			differ(describe(v), false, true)
 		}
 	}
@@ -492,6 +520,11 @@ func (p SnomPhone) Differences(now phonefile.Memory) []string {
 				out = append(out, "a certificate differs")
 			}
 		}
+		for _, plan := range side[0].Plans {
+			if !hasPlan(side[1].Plans, plan) {
+				out = append(out, "a replacement plan differs")
+			}
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -519,7 +552,7 @@ func spelledAlike(m phonefile.Memory) snomLayer {
 		for _, n := range c.Numbers {
 			c := phonefile.Contact{
 				Name: cmp.Or(c.Name, strings.TrimSpace(c.FirstName+" "+c.LastName), n.Number), FirstName: c.FirstName, LastName: c.LastName,
-				Context: cmp.Or(c.Context, "active"), Type: cmp.Or(c.Type, "none"),
+				Context: cmp.Or(n.Context, c.Context, "active"), Type: cmp.Or(c.Type, "none"), Favourite: c.Favourite,
 				Numbers: []phonefile.Number{{Number: n.Number, Type: cmp.Or(n.Type, "sip")}},
 			}
 			// A full name may stand for the first one.

@@ -18,6 +18,7 @@ func composed(s string) string { return norm.NFC.String(s) }
 // write gives the layers as HCL, in the layout of `dialtone fmt`: profiles and
 // models in one file, phones in others, as many as their size needs.
 func (s *snom) write(dir string) []SnomText {
+	s.plans = nil
 	var body hclWriter
 	if !s.base.empty() {
 		body.open("profile", "base")
@@ -79,7 +80,7 @@ func (s *snom) write(dir string) []SnomText {
 		chunk.Write(one.Bytes())
 	}
 	flush()
-	return files
+	return append(files, s.plans...)
 }
 
 // placed remembers where the items of a file stand, below the lines above them.
@@ -119,7 +120,15 @@ func (s *snom) writeLayer(w *hclWriter, lines attributes, l snomLayer, owner sno
 	if l.firmware != "" {
 		lines.add("firmware", quote(l.firmware))
 	}
+	if l.newBook {
+		lines.add("spelling", `{ tbook_version = "2.0" }`)
+	}
 	w.attributes(lines)
+	for _, m := range l.modules {
+		w.open("module", m.name)
+		w.attributes(attributesOf("firmware", quote(m.firmware)))
+		w.shut()
+	}
 	identities, rest := ofIdentities(l.settings)
 	s.writeSettings(w, rest, owner)
 	s.writeLanguages(w, l.languages)
@@ -159,6 +168,15 @@ func (s *snom) writeLayer(w *hclWriter, lines attributes, l snomLayer, owner sno
 		w.shut()
 		w.wrote(first, certificateItem(c))
 	}
+	for i, p := range l.plans {
+		name := "replacement-plan.xml"
+		if i > 0 {
+			name = fmt.Sprintf("replacement-plan-%d.xml", i+1)
+		}
+		w.open("document", name)
+		w.attributes(attributesOf("file", quote(s.planFile(p))))
+		w.shut()
+	}
 	if len(l.templates) > 0 {
 		w.open("dialplan")
 		for _, t := range l.templates {
@@ -168,6 +186,19 @@ func (s *snom) writeLayer(w *hclWriter, lines attributes, l snomLayer, owner sno
 		}
 		w.shut()
 	}
+}
+
+// planFile keeps a plan in a file, and names that.
+func (s *snom) planFile(p phonefile.Plan) string {
+	text := []byte(`<?xml version="1.0" encoding="utf-8"?>` + "\n" + p.XML + "\n")
+	for _, f := range s.plans {
+		if bytes.Equal(f.Text, text) {
+			return f.Name
+		}
+	}
+	name := fmt.Sprintf("replacement-plan-%d.xml", len(s.plans)+1)
+	s.plans = append(s.plans, SnomText{name, text})
+	return name
 }
 
 func attributesOf(name, expression string) attributes {
@@ -443,6 +474,9 @@ func writeContact(w *hclWriter, c phonefile.Contact) {
 		if a.value != a.otherwise {
 			lines.add(a.name, quote(a.value))
 		}
+	}
+	if c.Favourite {
+		lines.add("favourite", "true")
 	}
 	w.attributes(lines)
 	w.shut()

@@ -51,8 +51,10 @@ type File struct {
 	Notes        []Note
 	// ReplaceBook: Contacts are the whole phone book.
 	ReplaceBook bool
-	// Partial: it also holds what has no field here, a <ReplacementPlan>.
-	Partial bool
+	// Plans are programs for keys and settings, as they are written.
+	Plans []Plan
+	// BookVersion is that of the phone book's form: "2.0", else "".
+	BookVersion string
 }
 
 // Version is what <firmware-settings> tells a DECT base of itself, or of one
@@ -136,14 +138,16 @@ type Contact struct {
 	Name      string   `json:"name,omitempty"`
 	FirstName string   `json:"first_name,omitempty"`
 	LastName  string   `json:"last_name,omitempty"`
+	Favourite bool     `json:"favourite,omitempty"` // in version 2.0 of a book
 	Numbers   []Number `json:"numbers"`
 	At        Place    `json:"-"`
 }
 
 // Number is one number of a Contact.
 type Number struct {
-	Number string `json:"number"`
-	Type   string `json:"type,omitempty"`
+	Number  string `json:"number"`
+	Type    string `json:"type,omitempty"`
+	Context string `json:"context,omitempty"` // "line1", where it is not that of the contact
 }
 
 // Template is a line of the dial plan.
@@ -161,6 +165,12 @@ type Language struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
 	At   Place  `json:"-"`
+}
+
+// Plan is a <ReplacementPlan>, whole.
+type Plan struct {
+	XML string
+	At  Place
 }
 
 // Phrase is a text of the display or the web pages, by the firmware's name for
@@ -199,6 +209,7 @@ func (f File) Summary() string {
 		{len(f.Dialplan), "dial plan templates"},
 		{len(f.Languages), "languages"},
 		{len(f.Phrases), "phrases"},
+		{len(f.Plans), "replacement plans"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))

@@ -16,8 +16,13 @@ type Memory struct {
 	Uploads   []Upload   `json:"uploads,omitempty"`
 
 	Certificates []Certificate `json:"certificates,omitempty"`
+	Plans        []Plan        `json:"-"`
+	// BookVersion is that of the last phone book with entries.
+	BookVersion string `json:"-"`
 	// Images are those that the last file with any told the phone to load.
 	Images []Link `json:"-"`
+	// Modules are those that it told expansion modules to load.
+	Modules []Link `json:"-"`
 }
 
 // Setting finds a parameter that has no idx; "" where it is not set.
@@ -50,6 +55,14 @@ func (m *Memory) Apply(f File) {
 		m.Phonebook = nil
 	}
 	m.applyContacts(f.Contacts)
+	if len(f.Contacts) > 0 {
+		m.BookVersion = f.BookVersion
+	}
+	for _, p := range f.Plans {
+		if !slices.ContainsFunc(m.Plans, func(o Plan) bool { return o.XML == p.XML }) {
+			m.Plans = append(m.Plans, p)
+		}
+	}
 	if f.Dialplan != nil {
 		m.Dialplan = f.Dialplan
 	}
@@ -57,6 +70,9 @@ func (m *Memory) Apply(f File) {
 	m.applyUploads(f.Uploads)
 	if len(f.Images) > 0 && len(f.Versions) == 0 {
 		m.Images = f.Images
+	}
+	if len(f.Modules) > 0 {
+		m.Modules = f.Modules
 	}
 	for _, c := range f.Certificates {
 		if !slices.ContainsFunc(m.Certificates, c.same) {

@@ -128,6 +128,18 @@ func (n *node) value() string {
 	return n.text()
 }
 
+// whole is the element as it was written, its attributes in the order of their names.
+func (n *node) whole() string {
+	var b strings.Builder
+	b.WriteString("<" + n.name)
+	for _, name := range slices.Sorted(maps.Keys(n.attrs)) {
+		b.WriteString(" " + name + `="`)
+		_ = xml.EscapeText(&b, []byte(n.attrs[name])) // a strings.Builder refuses nothing
+		b.WriteByte('"')
+	}
+	return b.String() + ">" + string(n.inner) + "</" + n.name + ">"
+}
+
 // text is the character data of an element.
 func (n *node) text() string { return string(n.chars) }
 
@@ -223,9 +235,7 @@ func (r *reader) part(n *node) error {
 	case "phrases", "w_phrases":
 		r.phrases(n)
 	case "ReplacementPlan":
-		// Nothing is odd about it.
-		f.Partial = true
-		f.Notes = append(f.Notes, Note{r.at(n.line), fmt.Sprintf("<%s> is left as it is: nothing here simulates it", n.name)})
+		f.Plans = append(f.Plans, Plan{n.whole(), r.at(n.line)})
 	default:
 		return r.fail(n.line, fmt.Errorf("no phone knows the element <%s>", n.name))
 	}
@@ -380,6 +390,9 @@ func (r *reader) certificates(n *node) {
 func (r *reader) phoneBook(n *node) {
 	r.list(n, "e", "complete", "version")
 	r.file.ReplaceBook = n.attrs["complete"] == "true"
+	if n.attrs["version"] == "2.0" {
+		r.file.BookVersion = "2.0"
+	}
 	for _, c := range n.children {
 		contact := Contact{
 			Index: c.attrs["index"], Context: c.attrs["context"], Type: c.attrs["type"],
@@ -391,11 +404,25 @@ func (r *reader) phoneBook(n *node) {
 			contact.Numbers = []Number{{Number: c.child("number"), Type: c.child("number_type")}}
 		case "contact": // version 2.0
 			r.attributes(c, "index", "context", "type", "fav", "vip", "blocked")
+			contact.Favourite = c.attrs["fav"] == "true"
+			switch {
+			case contact.Type != "":
+			case c.attrs["blocked"] == "true":
+				contact.Type = "deny"
+			case c.attrs["vip"] == "true":
+				contact.Type = "vip"
+			default:
+				contact.Type = c.child("group")
+			}
 			for _, list := range c.children {
 				for _, e := range list.children {
 					if list.name == "numbers" && e.name == "number" {
 						r.attributes(e, "no", "type", "outgoing_id")
-						contact.Numbers = append(contact.Numbers, Number{Number: e.attrs["no"], Type: e.attrs["type"]})
+						number := Number{Number: e.attrs["no"], Type: e.attrs["type"]}
+						if id := e.attrs["outgoing_id"]; id != "" && id != "0" {
+							number.Context = "line" + id
+						}
+						contact.Numbers = append(contact.Numbers, number)
 					}
 				}
 			}
