@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"dialtone/internal/firmware"
@@ -124,7 +125,8 @@ func described(kind, model, version string) string {
 const imageHead = 64 << 10
 
 func (c *firmwareAddCmd) add(set *profiles.Set, store *firmware.Store, one *addedImage) error {
-	f, err := os.Open(one.File)
+	// A pipe would hold its opening until somebody writes to it.
+	f, err := os.OpenFile(one.File, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -53,6 +54,11 @@ phone "00:04:13:23:1a:02" {
 	has(dialtone(0, "firmware", "add", image("download.bin", "nobody knows")), "neither model nor version", "--model")
 	has(dialtone(0, "firmware", "add", image("other.bin", "known by its words"), "--model", "snom370", "--version", "8.7.5.35"), "snom370-8.7.5.35-SIP-f.bin: firmware of snom370")
 	has(dialtone(1, "firmware", "add", image("page.bin", "<html>not found</html>")), "web page")
+	pipe := filepath.Join(dir, "pipe.bin")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	has(dialtone(1, "firmware", "add", pipe, dir), "adding "+pipe+": it is no plain file", "adding "+dir+": it is no plain file")
 	image("snomD785-10.1.215.13-SIP-r.bin", "another image")
 	has(dialtone(1, "firmware", "add", phone), "--force")
 

@@ -76,7 +76,10 @@ func (s *Store) Add(name string, image io.Reader, force bool) (a Added, err erro
 		return a, err
 	}
 	defer unlock()
-	f, err := os.CreateTemp(filepath.Dir(full), ".new.*")
+	if err := errors.Join(tidy(s.dir), tidy(filepath.Dir(full))); err != nil {
+		return a, fmt.Errorf("removing what was begun and not finished: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(full), temporary)
 	if err != nil {
 		return a, fmt.Errorf("making a temporary file: %w", err)
 	}
@@ -241,7 +244,7 @@ func (s *Store) change(how func(map[string]Sum)) error {
 		return err
 	}
 	how(sums)
-	f, err := os.CreateTemp(s.dir, ".new.*")
+	f, err := os.CreateTemp(s.dir, temporary)
 	if err != nil {
 		return fmt.Errorf("writing the index: %w", err)
 	}
@@ -255,6 +258,23 @@ func (s *Store) change(how func(map[string]Sum)) error {
 		return fmt.Errorf("writing the index: %w", err)
 	}
 	return syncDir(s.dir)
+}
+
+// temporary is the pattern of what is not in its place yet. It is made under the
+// lock: one that is there when the lock is taken was left by a command that was
+// interrupted, or by a power cut.
+const temporary = ".new.*"
+
+func tidy(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), strings.TrimSuffix(temporary, "*")) {
+			if e := os.Remove(filepath.Join(dir, e.Name())); !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	return err
 }
 
 // lock keeps two commands from changing the index at once.

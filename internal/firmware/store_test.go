@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,20 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer open.Close()
+	// Half of an image, and of an index, that a power cut has left.
+	for _, left := range []string{".new.1", "M900/.new.2"} {
+		if err := os.WriteFile(filepath.Join(s.Dir(), left), []byte("on"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if again, err := add("one", false); err != nil || !again.Already {
 		t.Errorf("the same again: %+v, %v", again, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.Dir(), "*", ".new.*")); err != nil || left != nil {
+		t.Errorf("left there: %v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir(), ".new.1")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("left there: %v", err)
 	}
 	if _, err := add("two!", false); !errors.Is(err, ErrDifferent) {
 		t.Errorf("another without force: %v", err)
