@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -183,7 +182,7 @@ func (l *loop) take(m message, now time.Time) {
 // read takes one packet; if there are more the next turn is soon.
 func (l *loop) read(s *socket, now time.Time) {
 	defer l.contain(s)
-	n, err := rawRead(s.fd, l.in[:])
+	n, err := receive(s.fd, l.in[:])
 	if err != nil {
 		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 			l.end(s, fmt.Errorf("awaiting the ACK of block %d: %w", s.base, err))
@@ -269,7 +268,7 @@ func (s *socket) transmit() error {
 			if s.base > 0 {
 				n = min(n, s.stride())
 			}
-			_, err := rawWrite(s.fd, packets[:n])
+			err := transmit(s.fd, packets[:n])
 			// What does not fit a queue of this machine is lost as if it were one of
 			// another, and sent again.
 			if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) {
@@ -315,19 +314,3 @@ type panicked struct {
 func (p *panicked) Error() string { return fmt.Sprint(p.value) }
 
 func (p *panicked) Unwrap() error { return errInternal }
-
-func rawRead(fd int, p []byte) (int, error) {
-	n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	if e != 0 {
-		return 0, e
-	}
-	return int(n), nil
-}
-
-func rawWrite(fd int, p []byte) (int, error) {
-	n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-	if e != 0 {
-		return 0, e
-	}
-	return int(n), nil
-}
