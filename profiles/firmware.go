@@ -454,6 +454,9 @@ func (l *loader) checkAccessories(a accessories, of about) {
 			l.fail(one.rng, "Module of a DECT base", "%s is a DECT base, which takes no expansion modules.", m.Name)
 			continue
 		}
+		if m.Modules == 0 {
+			l.warn(of, ruleMissingModule, one.rng, "Module on a phone without", "Nothing says that %s takes expansion modules, so %s has no use there. If it takes some, say modules = … in its model block.", m.Name, one.name)
+		}
 		if image := rowOf("module", one.name).imageOf(one); !strings.Contains(image, "://") {
 			l.stat(of, one.firmware.rng, "firmware/"+image)
 		}

@@ -74,7 +74,7 @@ func Rules() map[config.Rule]string {
 		ruleOtherVLAN:       "The vlan of a layer is not the one that the network blocks give.",
 		ruleUnknownCodec:    "No source has a codec of this name.",
 		ruleUnknownEvent:    "No source has a key event of this name, and one that is much like it.",
-		ruleMissingModule:   "A key is for an expansion module, or a place on it, that the model does not have.",
+		ruleMissingModule:   "A key or an image is for an expansion module, or a place on it, that the model does not have.",
 		ruleOddDocument:     "A document of your own has something that phones pass over, or would be dropped whole.",
 
 		ruleUnknownSetting:     "The catalogue of settings has no setting of that name.",

@@ -71,3 +71,8 @@ phone "000413000003" {
     registrar = "pbx"
   }
 }
+model "snomD713" {
+  module "D7C" { # WARNING: Module on a phone without
+    firmware = "http://h.example/snomD7C-1.6.1-r.bin"
+  }
+}
