@@ -2,10 +2,12 @@ package httpd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,8 +30,12 @@ func Listen(ctx context.Context, port int) (net.Listener, error) {
 	return listen.Listen(ctx, "tcp4", fmt.Sprintf(":%d", port))
 }
 
-// stride is how much a reader has to take within the stall time, in octets.
-const stride = 1 << 20
+const (
+	// stride is how much of a file goes to the kernel at once, in octets.
+	stride = 4 << 20
+	// least is how much of it a reader has to take within the stall time.
+	least = 1 << 20
+)
 
 // conn cuts readers that stall. A deadline for the whole answer would have to be
 // so long, for an image on a slow line, that it would hold nobody back.
@@ -41,7 +47,7 @@ type conn struct {
 	idle          atomic.Bool // no part of a request is here
 }
 
-// Write writes p, which has no more octets than a stride, within the stall time.
+// Write writes p, which is no longer than an answer that is held, within the stall time.
 func (c *conn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
@@ -74,6 +80,9 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 		n += m
 		if limited {
 			all.N -= m
+		}
+		if m >= least && errors.Is(err, os.ErrDeadlineExceeded) {
+			continue // it is slow, but takes enough
 		}
 		if err != nil || m < want {
 			return n, err

@@ -419,6 +419,7 @@ func TestStalledReader(t *testing.T) {
 type fakeConn struct {
 	net.Conn
 	calls []string
+	takes int64 // until its time is up, at each call; 0 for all
 }
 
 func (c *fakeConn) SetWriteDeadline(time.Time) error {
@@ -434,31 +435,49 @@ func (c *fakeConn) Write(p []byte) (int, error) {
 func (c *fakeConn) ReadFrom(r io.Reader) (int64, error) {
 	lr := r.(*io.LimitedReader)
 	_, file := lr.R.(*os.File)
-	n, err := io.Copy(io.Discard, r)
+	want := lr.N
+	if c.takes > 0 {
+		want = min(want, c.takes)
+	}
+	n, err := io.CopyN(io.Discard, r, want)
+	if err == io.EOF {
+		err = nil
+	}
+	if lr.N > 0 && n == c.takes {
+		err = os.ErrDeadlineExceeded
+	}
 	c.calls = append(c.calls, fmt.Sprintf("file %v %d", file, n))
 	return n, err
 }
 
-// A reader that is slow but takes each stride in time is not cut: the deadline
-// is put off with each. The file stays one that sendfile takes.
+// A reader that is slow but takes a MiB in time is not cut: the deadline is put off
+// with each. The file stays one that sendfile takes.
 func TestDeadlinePerStride(t *testing.T) {
 	t.Parallel()
-	path, _ := image(t, 2<<20+5)
+	path, _ := image(t, 8<<20+5)
 	for _, tt := range []struct {
 		name  string
 		limit int64
+		takes int64
 		want  []string
 		n     int64
 		left  int64
+		cut   bool
 	}{
-		{"part", 1<<20 + 3, []string{"deadline", "file true 1048576", "deadline", "file true 3"}, 1<<20 + 3, 0},
-		{"whole strides", 1 << 20, []string{"deadline", "file true 1048576"}, 1 << 20, 0},
+		{"part", 4<<20 + 3, 0, []string{"deadline", "file true 4194304", "deadline", "file true 3"}, 4<<20 + 3, 0, false},
+		{"whole strides", 4 << 20, 0, []string{"deadline", "file true 4194304"}, 4 << 20, 0, false},
 		{
-			"file shorter than said", 3 << 20,
-			[]string{"deadline", "file true 1048576", "deadline", "file true 1048576", "deadline", "file true 5"},
-			2<<20 + 5, 1<<20 - 5,
+			"file shorter than said", 12 << 20, 0,
+			[]string{"deadline", "file true 4194304", "deadline", "file true 4194304", "deadline", "file true 5"},
+			8<<20 + 5, 4<<20 - 5, false,
 		},
-		{"nothing", 0, nil, 0, 0},
+		{
+			"slow", 4 << 20, 3 << 19,
+			[]string{"deadline", "file true 1572864", "deadline", "file true 1572864", "deadline", "file true 1048576"},
+			4 << 20, 0, false,
+		},
+		{"too slow", 4 << 20, 1<<20 - 1, []string{"deadline", "file true 1048575"}, 1<<20 - 1, 3<<20 + 1, true},
+		{"nothing", 0, 0, nil, 0, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -467,10 +486,10 @@ func TestDeadlinePerStride(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			fake := &fakeConn{}
+			fake := &fakeConn{takes: tt.takes}
 			lr := &io.LimitedReader{R: f, N: tt.limit}
 			n, err := (&conn{Conn: fake, stall: time.Second}).ReadFrom(lr)
-			if err != nil || n != tt.n || lr.N != tt.left {
+			if (err != nil) != tt.cut || n != tt.n || lr.N != tt.left {
 				t.Errorf("ReadFrom = %d, %v, %d left, want %d, %d left", n, err, lr.N, tt.n, tt.left)
 			}
 			if diff := cmp.Diff(tt.want, fake.calls); diff != "" {
