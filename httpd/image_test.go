@@ -23,7 +23,7 @@ func TestImageSent(t *testing.T) {
 	if err := os.WriteFile(name, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, pace := range []*provision.Pace{nil, provision.NewPace(1 << 30)} {
+	for _, pace := range []*provision.Pace{nil, provision.NewPace(1<<30, nil)} {
 		sent := make(chan bool, 8)
 		s := &Server{Log: slog.New(slog.DiscardHandler), Desk: openerFunc(func(provision.Request) (*provision.Answer, error) {
 			f, err := os.Open(name)

@@ -10,13 +10,20 @@ import (
 // Pace bounds how much is sent in a second by all who share it.
 type Pace struct {
 	rate int64 // octets per second
+	wait func(context.Context, time.Duration) error
 
 	mu   sync.Mutex
 	next time.Time // when what was taken so far is sent
 }
 
-// NewPace makes a Pace of so many octets per second.
-func NewPace(rate int64) *Pace { return &Pace{rate: rate} }
+// NewPace makes a Pace of so many octets per second. wait is what waits, nil for
+// a timer.
+func NewPace(rate int64, wait func(context.Context, time.Duration) error) *Pace {
+	if wait == nil {
+		wait = sleep
+	}
+	return &Pace{rate: rate, wait: wait}
+}
 
 // PaceStride is how much is best taken at once, in octets: less than a second's
 // worth at the slowest pace, so that no reader waits for long.
@@ -38,7 +45,11 @@ func (p *Pace) Wait(ctx context.Context, now time.Time, n int) error {
 	if wait == 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(wait)
+	return p.wait(ctx, wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -7,7 +7,7 @@ import (
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	p := NewPace(1000)
+	p := NewPace(1000, nil)
 	now := time.Unix(1_700_000_000, 0)
 	for i, want := range []time.Duration{0, 500 * time.Millisecond, time.Second} {
 		if got := p.Take(now, 500); got != want {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ import (
 type rollouts struct {
 	keeper *rollout.Keeper
 	set    func() *profiles.Set
+	wait   func(context.Context, time.Duration) error // of a pace; nil for a timer
 
 	mu    sync.Mutex
 	paces map[string]pace // by rollout
@@ -141,7 +143,7 @@ func (r *rollouts) Image(name string, phone mac.Addr) provision.ImageTerms {
 		defer r.mu.Unlock()
 		p := r.paces[of.Name]
 		if p.rate != of.Bandwidth {
-			p = pace{of.Bandwidth, provision.NewPace(of.Bandwidth)}
+			p = pace{of.Bandwidth, provision.NewPace(of.Bandwidth, r.wait)}
 			r.paces[of.Name] = p
 		}
 		terms.Pace = p.Pace
