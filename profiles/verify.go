@@ -44,7 +44,6 @@ func (l *loader) verify() {
 	}
 	for _, p := range l.set.phones {
 		if model := cmp.Or(p.Model, l.set.ModelHint(p.MAC)); model != "" {
-			add(Path{Kind: PhoneContainer, Model: model, MAC: p.MAC}, model, p, p.rng)
 			add(Path{Kind: Own, Model: model, MAC: p.MAC}, model, p, p.rng)
 		}
 	}
