@@ -9,11 +9,11 @@ import "time"
 const (
 	// readEvery is how often a reader reads that does not find a full batch. The
 	// receive buffer holds what comes meanwhile.
-	readEvery = time.Millisecond
+	readEvery = 250 * time.Microsecond
 	// writeEvery is how often changes are written for which fewer than
 	// largeGroup replies wait.
-	writeEvery = 4 * time.Millisecond
-	largeGroup = 64
+	writeEvery = 2 * time.Millisecond
+	largeGroup = 24
 )
 
 // pace spaces out what could be done without a pause.
