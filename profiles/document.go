@@ -358,7 +358,8 @@ func isJoined(name string) bool {
 }
 
 // adminFile finds the admin's own document that a key describes, if there is one.
-func (s *Set) adminFile(k documentKey, m Model) (file adminFile, ok bool, err error) {
+func (t *draft) adminFile() (file adminFile, ok bool, err error) {
+	s, k, m := t.set, t.key, t.model
 	var diags hcl.Diagnostics
 	f, named := s.findPathFile(k.path)
 	switch {
@@ -372,7 +373,7 @@ func (s *Set) adminFile(k documentKey, m Model) (file adminFile, ok bool, err er
 	case k.path.Kind == Own || k.path.Kind == PhoneFile:
 		if s.ownFiles {
 			var own layer
-			own, diags = s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+			own, diags = t.own()
 			file, ok = own.findFile(k.path)
 		}
 	default:
@@ -392,8 +393,9 @@ func (s *Set) adminFile(k documentKey, m Model) (file adminFile, ok bool, err er
 }
 
 // adminDocument makes that document.
-func (s *Set) adminDocument(k documentKey, m Model) (Document, bool, error) {
-	file, ok, err := s.adminFile(k, m)
+func (t *draft) adminDocument() (Document, bool, error) {
+	k := t.key
+	file, ok, err := t.adminFile()
 	if !ok || err != nil {
 		return Document{}, false, err
 	}

@@ -191,7 +191,7 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 func (x *explanation) ownFile(p Path) (Explained, error) {
 	k := x.key
 	k.path = p
-	f, ok, err := x.set.adminFile(k, x.model)
+	f, ok, err := x.set.draft(k).adminFile()
 	if !ok || err != nil {
 		return Explained{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -154,12 +155,12 @@ func (s *Set) documentKey(r Request) (documentKey, error) {
 }
 
 // firmwareStatus makes the answer to a phone that asks for firmware.
-func (s *Set) firmwareStatus(k documentKey, r Request) (Document, error) {
+func (t *draft) firmwareStatus(r Request) (Document, error) {
+	s, k, m := t.set, t.key, t.model
 	p := s.byMAC[r.MAC]
-	m := s.modelOf(k, k.path.Model)
 	lines := []firmwareLine{{text: "the phone is sent to another setting server"}}
 	if p == nil || p.Redirect == "" {
-		if d, ok, err := s.adminDocument(k, m); ok || err != nil {
+		if d, ok, err := t.adminDocument(); ok || err != nil {
 			return d, err
 		}
 		lines = s.firmwareLines(p, m, r)
@@ -221,21 +222,39 @@ func (s *Set) modelOf(k documentKey, name string) Model {
 // document makes the document that a key describes, of firmware with what else
 // the request says.
 func (s *Set) document(k documentKey, r Request) (Document, error) {
-	if k.path.Kind == FirmwareStatus {
-		return s.firmwareStatus(k, r)
-	}
+	return s.draft(k).document(r)
+}
+
+// draft is a document in the making.
+type draft struct {
+	set   *Set
+	key   documentKey
+	model Model
+	own   func() (layer, hcl.Diagnostics) // what the layers of the key's phone say, evaluated once
+}
+
+func (s *Set) draft(k documentKey) *draft {
 	m := s.modelOf(k, cmp.Or(k.path.Model, k.model))
-	if k.redirect == "" {
-		if d, ok, err := s.adminDocument(k, m); ok || err != nil {
+	return &draft{set: s, key: k, model: m, own: sync.OnceValues(func() (layer, hcl.Diagnostics) {
+		return s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+	})}
+}
+
+func (t *draft) document(r Request) (Document, error) {
+	if t.key.path.Kind == FirmwareStatus {
+		return t.firmwareStatus(r)
+	}
+	if t.key.redirect == "" {
+		if d, ok, err := t.adminDocument(); ok || err != nil {
 			return d, err
 		}
 	}
-	d := Document{Path: k.path}
+	d := Document{Path: t.key.path}
 	var err error
-	if k.format == Text {
-		err = s.text(k, m, &d)
+	if t.key.format == Text {
+		err = t.text(&d)
 	} else {
-		err = s.xml(k, m, &d)
+		err = t.xml(&d)
 	}
 	return d, err
 }
@@ -245,7 +264,8 @@ func redirection(url string) layer {
 	return layer{settings: []setting{{name: "setting_server", index: noIndex, perm: "RW", value: value{text: url}}}}
 }
 
-func (s *Set) xml(k documentKey, m Model, d *Document) error {
+func (t *draft) xml(d *Document) error {
+	s, k, m := t.set, t.key, t.model
 	w := newXML(k.reveal, k.spelling)
 	link := func(kind Kind, model string) string {
 		return k.server.URL + Path{Kind: kind, Model: model, MAC: k.path.MAC}.String()
@@ -273,7 +293,7 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 			links = append(links, k.server.URL+Path{Kind: ModelFile, Model: m.Name, Name: name}.String())
 		}
 		if _, ok := s.byMAC[k.path.MAC]; ok && kind == MACContainer {
-			own, err := s.ownLinks(k, m)
+			own, err := t.ownLinks()
 			if err != nil {
 				return err
 			}
@@ -283,7 +303,7 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 	case kind == PhoneContainer:
 		// Never settings: a phone loads linked files after both containers, so
 		// that general.xml would win over them.
-		own, err := s.ownLinks(k, m)
+		own, err := t.ownLinks()
 		if err != nil {
 			return err
 		}
@@ -295,7 +315,7 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 		}
 		w.settings(general.layer)
 	case kind == Own:
-		own, err := s.wholeOwn(m, k)
+		own, err := t.wholeOwn()
 		if err != nil {
 			return err
 		}
@@ -336,7 +356,8 @@ func (s *Set) xml(k documentKey, m Model, d *Document) error {
 
 // text makes the documents of firmware V3 to V6. It reads no containers of the
 // new kind, so that each of the two files that it asks for has the settings itself.
-func (s *Set) text(k documentKey, m Model, d *Document) error {
+func (t *draft) text(d *Document) error {
+	s, k, m := t.set, t.key, t.model
 	w := newText(k.reveal, m.Identities)
 	switch kind := k.path.Kind; {
 	case k.redirect != "":
@@ -349,7 +370,7 @@ func (s *Set) text(k documentKey, m Model, d *Document) error {
 		}
 		w.settings(general.layer)
 	case kind == PhoneContainer, kind == Own:
-		own, err := s.wholeOwn(m, k)
+		own, err := t.wholeOwn()
 		if err != nil {
 			return err
 		}
@@ -362,7 +383,7 @@ func (s *Set) text(k documentKey, m Model, d *Document) error {
 		}
 		merged := general.layer
 		if p, ok := s.byMAC[k.path.MAC]; ok {
-			own, diags := s.ownLayer(p, m, k.server)
+			own, diags := t.own()
 			if diags.HasErrors() {
 				return notFound("the settings cannot be made: %v", diags)
 			}
@@ -380,12 +401,13 @@ func (s *Set) text(k documentKey, m Model, d *Document) error {
 
 // ownLinks gives what the container of one phone lists: its own file, and the
 // admin's documents for it.
-func (s *Set) ownLinks(k documentKey, m Model) ([]string, error) {
+func (t *draft) ownLinks() ([]string, error) {
+	k, m := t.key, t.model
 	links := []string{k.server.URL + Path{Kind: Own, Model: m.Name, MAC: k.path.MAC}.String()}
-	if !s.ownFiles {
+	if !t.set.ownFiles {
 		return links, nil
 	}
-	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+	own, diags := t.own()
 	if diags.HasErrors() {
 		return nil, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
 	}
@@ -596,15 +618,16 @@ func (s *Set) learned(p *phone, model string) cty.Value {
 
 // wholeOwn gives the file of one phone. The phone book and the dial plan replace
 // on the phone what general.xml brought, so that they come with what it holds.
-func (s *Set) wholeOwn(m Model, k documentKey) (layer, error) {
-	own, diags := s.ownLayer(s.byMAC[k.path.MAC], m, k.server)
+func (t *draft) wholeOwn() (layer, error) {
+	s, k := t.set, t.key
+	own, diags := t.own()
 	if diags.HasErrors() {
 		return own, notFound("the settings of %s cannot be made: %v", k.path.MAC, diags)
 	}
 	if !own.replacesWhole() {
 		return own, nil
 	}
-	general, err := s.generalLayer(m, k.server)
+	general, err := s.generalLayer(t.model, k.server)
 	if err != nil {
 		return own, err
 	}

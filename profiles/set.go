@@ -93,6 +93,9 @@ type loader struct {
 	images    map[imageOf]bool        // checked already
 	checked   map[string]*checkedFile // files served as they are, by name
 	problems  problems
+	// phones' own files that no phone could read: a fault only where nothing else
+	// is wrong
+	unreadable hcl.Diagnostics
 }
 
 func (l *loader) fail(rng hcl.Range, summary, detail string, args ...any) {
@@ -367,17 +370,16 @@ func (l *loader) evaluateAll() {
 	for _, p := range s.general {
 		used[p] = true
 	}
-	for _, p := range s.phones {
+	l.tryPhones(func(p *phone, t tried) {
 		for _, profile := range s.ownChain(p.Profile) {
 			used[profile] = true
 		}
-		layers, diags := s.ownLayers(p, Model{}, l.server)
-		l.add(diags)
+		l.add(t.diags)
 		m, _ := s.Model(p.Model)
 		// What is wrong with the general file was said above.
 		general, err := s.generalLayer(m, s.Server(m.Name, l.server.Address))
-		lint.phone(p, layers, general.layer, m, err == nil && !diags.HasErrors())
-	}
+		lint.phone(p, t.layers, general.layer, m, err == nil && !t.diags.HasErrors())
+	})
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})

@@ -3,7 +3,9 @@ package profiles
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,23 +15,80 @@ import (
 	"dialtone/internal/phonefile"
 )
 
-// verify renders what the phones will ask for, and reads it again as strictly as
-// it can be read: a phone drops a file that it cannot read, and falls silent.
-// What fails here is a fault of the writers: files of the admin's own were looked
-// at where they are. It takes the way of Render, past the cache, on all processors.
+// What the phones will ask for is rendered, and read again as strictly as it can
+// be read: a phone drops a file that it cannot read, and falls silent. What fails
+// here is a fault of the writers: files of the admin's own are looked at where they
+// are. It takes the way of Render, past the cache, on all processors.
+
+// onAllProcessors does n things, each by its number.
+func onAllProcessors(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		wg.Go(func() {
+			for i := worker; i < n; i += workers {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// tried is what the layers of one phone say, weakest first, and what is wrong with
+// the phone's own file that is made of them.
+type tried struct {
+	layers []layer
+	diags  hcl.Diagnostics
+	fault  error
+}
+
+// tryPhones tries the layers of each phone, and hands them on in the order of the
+// configuration.
+func (l *loader) tryPhones(next func(*phone, tried)) {
+	// Thousands of phones with thousands of contacts each would take minutes. What
+	// their books have in common is checked in full where it is a general file's.
+	const entries, least = 10_000, 5
+	sample := max(least, entries/max(1, len(l.set.phones)))
+
+	const together = 256 // so that the layers of all never stand beside one another
+	for phones := range slices.Chunk(l.set.phones, together) {
+		results := make([]tried, len(phones))
+		render := !l.problems.errors()
+		onAllProcessors(len(phones), func(i int) { results[i] = l.tryPhone(phones[i], render, sample) })
+		for i, p := range phones {
+			next(p, results[i])
+			if fault := results[i].fault; fault != nil {
+				d := errorAt(p.rng, "Document that a phone cannot read", "%v.", fault)
+				d.Extra = forPhone{phone: p.where}
+				l.unreadable = append(l.unreadable, d)
+			}
+		}
+	}
+}
+
+// tryPhone evaluates the layers of a phone, and renders its own file from them.
+// Where the configuration leaves the model to be learned, the file is that of the
+// likely one, for which they are evaluated again.
+func (l *loader) tryPhone(p *phone, render bool, entries int) tried {
+	var t tried
+	t.layers, t.diags = l.set.ownLayers(p, Model{}, l.set.Server(p.Model, l.server.Address))
+	model := cmp.Or(p.Model, l.set.ModelHint(p.MAC))
+	if !render || t.diags.HasErrors() || model == "" {
+		return t
+	}
+	var own func() (layer, hcl.Diagnostics)
+	if p.Model != "" {
+		own = func() (layer, hcl.Diagnostics) { return merge(t.layers), nil }
+	}
+	t.fault = l.readable(Path{Kind: Own, Model: model, MAC: p.MAC}, model, entries, own)
+	return t
+}
+
+// verify tries what all phones of a model get, and says what was found wrong with
+// phones' own files. What cannot be evaluated cannot be rendered.
 func (l *loader) verify() {
 	if l.problems.errors() {
-		return // what cannot be evaluated cannot be rendered
-	}
-	type job struct {
-		request Request
-		phone   *phone // nil for a model
-		rng     hcl.Range
-	}
-	var jobs []job
-	add := func(path Path, model string, p *phone, rng hcl.Range) {
-		r := Request{Path: path, MAC: path.MAC, Model: model, Server: l.set.Server(model, l.server.Address), Reveal: true}
-		jobs = append(jobs, job{r, p, rng})
+		return
 	}
 	for _, model := range l.set.ModelsInUse() {
 		rng := hcl.Range{Filename: "builtin/models.csv", Start: hcl.InitialPos, End: hcl.InitialPos}
@@ -38,57 +97,41 @@ func (l *loader) verify() {
 		} else if len(l.set.general) > 0 {
 			rng = l.set.general[0].rng
 		}
-		for _, path := range l.set.Documents(mac.Addr{}, model, l.set.Server(model, l.server.Address)) {
-			add(path, model, nil, rng)
-		}
-	}
-	for _, p := range l.set.phones {
-		if model := cmp.Or(p.Model, l.set.ModelHint(p.MAC)); model != "" {
-			add(Path{Kind: Own, Model: model, MAC: p.MAC}, model, p, p.rng)
-		}
-	}
-
-	// Thousands of phones with thousands of contacts each would take minutes. What
-	// their books have in common is checked in full where it is a general file's.
-	const entries, least = 10_000, 5
-	sample := max(least, entries/max(1, len(l.set.phones)))
-
-	faults := make([]error, len(jobs))
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for worker := range workers {
-		wg.Go(func() {
-			for i := worker; i < len(jobs); i += workers {
-				faults[i] = l.set.readable(jobs[i].request, sample)
+		paths := l.set.Documents(mac.Addr{}, model, l.set.Server(model, l.server.Address))
+		faults := make([]error, len(paths))
+		onAllProcessors(len(paths), func(i int) { faults[i] = l.readable(paths[i], model, 0, nil) })
+		for _, fault := range faults {
+			if fault != nil {
+				l.fail(rng, "Document that a phone cannot read", "%v.", fault)
 			}
-		})
-	}
-	wg.Wait()
-	for i, err := range faults {
-		if err == nil {
-			continue
 		}
-		d := errorAt(jobs[i].rng, "Document that a phone cannot read", "%s: %v.", jobs[i].request.Path, err)
-		if p := jobs[i].phone; p != nil {
-			d.Extra = forPhone{phone: p.where}
-		}
-		l.problems.add(hcl.Diagnostics{d})
 	}
+	l.problems.add(l.unreadable)
 }
 
 // readable reports what a phone would mind in a document, of whose phone's own
-// book it reads so many entries. That there is no document is no fault.
-func (s *Set) readable(r Request, entries int) error {
+// book it reads so many entries, 0 for all. own gives what that phone's layers say,
+// where they were evaluated already. That there is no document is no fault.
+func (l *loader) readable(path Path, model string, entries int, own func() (layer, hcl.Diagnostics)) error {
+	s := l.set
+	r := Request{Path: path, MAC: path.MAC, Model: model, Server: s.Server(model, l.server.Address), Reveal: true}
 	key, err := s.documentKey(r)
 	if err != nil {
 		return nil
 	}
 	key.entries = entries
-	d, err := s.document(key, r)
+	t := s.draft(key)
+	if own != nil {
+		t.own = own
+	}
+	d, err := t.document(r)
 	if err != nil || d.byAdmin {
 		return nil
 	}
-	return checkReadable(d.Body)
+	if err := checkReadable(d.Body); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // checkReadable tells the first that is odd in a document: its line, and what.

@@ -1,6 +1,65 @@
 package profiles
 
-import "testing"
+import (
+	"sync"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"dialtone/internal/config"
+)
+
+// countedPasswords counts how often each was asked for.
+type countedPasswords struct {
+	mu    sync.Mutex
+	times map[string]int
+}
+
+func (c *countedPasswords) Password(name string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.times[name]++
+	return fakePasswords{}.Password(name)
+}
+
+// TestPhonesAreEvaluatedOnce counts the passwords in a phone's layers and in a
+// document that joins them, one of a phone whose model has a scheme of its own.
+func TestPhonesAreEvaluatedOnce(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, []txtar.File{{Name: "extra.tpl", Data: []byte(`<settings><phone-settings><user_pass idx="2" perm="">${password("extra/${phone.name}")}</user_pass></phone-settings></settings>`)}, {Name: "dialtone.hcl", Data: []byte(`
+appliance { interface = "eth0" }
+document "extra.xml" {
+  join     = "phone"
+  template = "extra.tpl"
+}
+profile "desk" {
+  settings {
+    admin_mode_password = password("admin/${phone.name}")
+  }
+}
+model "snom320" { scheme = "tftp" }
+phone "000413000001" {
+  name    = "anna"
+  model   = "snomD785"
+  profile = "desk"
+}
+phone "000413000002" {
+  name    = "ben"
+  model   = "snom320"
+  profile = "desk"
+}
+`)}})
+	cfg, rep := config.Load(dir, config.Options{})
+	passwords := &countedPasswords{times: map[string]int{}}
+	if Load(cfg, passwords, rep); rep.HasErrors() {
+		t.Fatal(rep.Diagnostics())
+	}
+	for _, name := range []string{"admin/anna", "extra/anna", "admin/ben", "extra/ben"} {
+		if n := passwords.times[name]; n != 1 {
+			t.Errorf("%s was asked for %d times, want once", name, n)
+		}
+	}
+}
 
 func TestCheckReadable(t *testing.T) {
 	t.Parallel()
