@@ -91,6 +91,7 @@ func (a *appliance) controlHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /v1/phones", a.getPhones)
 	mux.HandleFunc("GET /v1/phones/{mac}", a.getPhone)
+	mux.HandleFunc("POST /v1/phones/{mac}/settle", a.settlePhone)
 	mux.HandleFunc("GET /v1/rollouts", a.getRollouts)
 	mux.HandleFunc("GET /v1/rollouts/states", a.getRolloutStates)
 	mux.HandleFunc("POST /v1/rollouts/{name}/{verb}", a.postRollout)

@@ -22,7 +22,7 @@ type commandLine struct {
 	Fmt      fmtCmd      `cmd:"" help:"Rewrite configuration files in the usual layout."`
 	Render   renderCmd   `cmd:"" help:"Print the bytes that a phone would be served."`
 	Diff     diffCmd     `cmd:"" help:"Say what would change on a phone, against what it last got."`
-	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not."`
+	Phones   phonesCmd   `cmd:"" help:"List the phones: configured, seen, up to date or not; settle those that were reset."`
 	Firmware firmwareCmd `cmd:"" help:"Keep the firmware images that phones fetch."`
 	Rollout  rolloutCmd  `cmd:"" help:"Show how far new firmware has come among the phones; pause it, go on."`
 	Reload   reloadCmd   `cmd:"" help:"Have the running service read its configuration again."`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,8 +18,13 @@ import (
 	"dialtone/provision"
 )
 
-// phonesCmd lists the phones of the configuration and those that were seen.
+// phonesCmd is about the phones of the configuration and those that were seen.
 type phonesCmd struct {
+	List   phonesListCmd   `cmd:"" default:"withargs" help:"List the phones: configured, seen, up to date or not."`
+	Settle phonesSettleCmd `cmd:"" help:"Take from phones the mark that they were reset or their address taken: you have looked."`
+}
+
+type phonesListCmd struct {
 	configFlag
 	JSON bool `name:"json" help:"Print the phones as JSON."`
 }
@@ -47,15 +53,16 @@ type listedPhone struct {
 	Reason    string     `json:"reason,omitempty"`
 	Refused   uint64     `json:"refused,omitempty"`
 	Misses    uint64     `json:"misses,omitempty"`
-	// LastMiss, Witness and Weaker are as in register.Phone.
-	LastMiss *register.Stranger `json:"last_miss,omitempty"`
-	Witness  string             `json:"witness,omitempty"`
-	Weaker   time.Time          `json:"weaker,omitzero"`
+	// LastMiss, Witness, Weaker and Challenged are as in register.Phone.
+	LastMiss   *register.Stranger `json:"last_miss,omitempty"`
+	Witness    string             `json:"witness,omitempty"`
+	Weaker     time.Time          `json:"weaker,omitzero"`
+	Challenged *register.Stranger `json:"challenged,omitempty"`
 	// Documents are the last requests, by kind.
 	Documents map[string]register.Document `json:"documents,omitempty"`
 }
 
-func (c *phonesCmd) Run(a *app) error {
+func (c *phonesListCmd) Run(a *app) error {
 	cfg, desk, err := openSealed(a, c.Config)
 	if err != nil {
 		return err
@@ -85,6 +92,9 @@ func (c *phonesCmd) Run(a *app) error {
 		}
 		if !p.Weaker.IsZero() {
 			state += "; reset, or its address taken, at " + ago(p.Weaker)
+		}
+		if p.Challenged != nil {
+			state += fmt.Sprintf("; asked for without its credentials, from %s at %s", p.Challenged.Address, ago(p.Challenged.Time))
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.MAC, cell(p.Name), cell(p.Model), cell(p.Version), address, ago(p.LastSeen), state)
 	}
@@ -121,7 +131,43 @@ func (l *listedPhone) add(k register.Phone) {
 	l.Model = cmp.Or(l.Model, k.Model)
 	l.Version, l.Address, l.FirstSeen, l.LastSeen = k.Version, k.Address, k.FirstSeen, k.LastSeen
 	l.Refused, l.Misses, l.Documents = k.Refused, k.Misses, k.Documents
-	l.LastMiss, l.Witness, l.Weaker = k.LastMiss, k.Witness, k.Weaker
+	l.LastMiss, l.Witness, l.Weaker, l.Challenged = k.LastMiss, k.Witness, k.Weaker, k.Challenged
+}
+
+// phonesSettleCmd has the running service forget that phones were marked.
+type phonesSettleCmd struct {
+	configFlag
+	MAC []string `arg:"" name:"mac" help:"The phones."`
+}
+
+func (c *phonesSettleCmd) Run(a *app) error {
+	var phones []mac.Addr
+	for _, text := range c.MAC {
+		m, err := mac.Parse(text)
+		if err != nil {
+			return err
+		}
+		phones = append(phones, m)
+	}
+	cfg, err := load(c.Config, nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range phones {
+		var s settled
+		if err := control(cfg.Appliance.StateDir, http.MethodPost, "/v1/phones/"+m.String()+"/settle", &s); err != nil {
+			return err
+		}
+		switch {
+		case !s.Known:
+			return fmt.Errorf("%s was never seen: dialtone phones lists those that were", m)
+		case s.Marked:
+			fmt.Fprintf(a.Stdout, "%s: settled.\n", m)
+		default:
+			fmt.Fprintf(a.Stdout, "%s: it was not marked.\n", m)
+		}
+	}
+	return nil
 }
 
 // stateOf says how a configured phone is that was seen.

@@ -109,6 +109,13 @@ func newPhonesSite(t *testing.T) *phonesSite {
 	}
 	writeFile(t, filepath.Join(dir, "hold.xml"), "<settings><phone-settings><ring_sound perm=\"\">Ringer9</ring_sound></phone-settings></settings>")
 	writeFile(t, s.config, fmt.Sprintf(phonesOffice, s.state, files, l.Addr().(*net.TCPAddr).Port))
+	s.serve(t, l, slog.New(slog.DiscardHandler), provision.Config{})
+	return s
+}
+
+// serve serves the configuration on l.
+func (s *phonesSite) serve(t *testing.T, l net.Listener, log *slog.Logger, c provision.Config) {
+	t.Helper()
 	cfg, err := load(s.config, statePasswords)
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +124,7 @@ func newPhonesSite(t *testing.T) *phonesSite {
 		_ = writeReport(os.Stderr, cfg.Report)
 		t.Fatal("the configuration has errors")
 	}
-	log := slog.New(slog.DiscardHandler)
-	s.app = &appliance{path: s.config}
+	s.app = &appliance{path: s.config, log: log}
 	s.app.current.Store(&cfg)
 	if _, err := s.app.openLeases(s.state); err != nil {
 		t.Fatal(err)
@@ -126,7 +132,8 @@ func newPhonesSite(t *testing.T) *phonesSite {
 	if s.app.seen, err = register.Open(s.app.db, log); err != nil {
 		t.Fatal(err)
 	}
-	server := &httpd.Server{Desk: newDesk(s.app.current.Load, provision.Config{Register: sightings{s.app.seen, cfg.Seal}, Log: log}), Log: log}
+	c.Register, c.Log = sightings{s.app.seen, cfg.Seal}, log
+	server := &httpd.Server{Desk: newDesk(s.app.current.Load, c), Log: log}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -138,7 +145,6 @@ func newPhonesSite(t *testing.T) *phonesSite {
 		<-done
 		_ = s.app.Close()
 	})
-	return s
 }
 
 // boot lets a phone fetch all that a setting server has for it.

@@ -95,6 +95,26 @@ func (a *appliance) getPhone(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, p)
 }
 
+// settled is what came of taking the marks from a phone.
+type settled struct {
+	Known  bool `json:"known"`
+	Marked bool `json:"marked"`
+}
+
+func (a *appliance) settlePhone(w http.ResponseWriter, r *http.Request) {
+	m, err := mac.Parse(r.PathValue("mac"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var s settled
+	s.Marked, s.Known = a.seen.Settle(m)
+	if s.Marked {
+		a.log.Info("phone settled: an administrator has looked", "mac", m.String())
+	}
+	writeJSON(w, s)
+}
+
 // asSeen is how a phone would ask again.
 func asSeen(p register.Phone) provision.Preview {
 	return provision.Preview{Who: p.MAC, Known: p.Proven, Model: p.Model, Running: runningOf(p), Local: p.Local, Reveal: true}

@@ -25,6 +25,9 @@ type fetcher struct {
 	idle      time.Duration
 	blockSize int // of TFTP; 0 negotiates none
 	client    *http.Client
+	// login gives what the phone answers a challenge with at the moment, an empty
+	// user for nothing; nil is nothing too.
+	login func() (user, password string)
 }
 
 // answer is how a transfer ended.
@@ -123,14 +126,18 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 func (f *fetcher) http(ctx context.Context, u *url.URL, w io.Writer) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	response, err := f.do(ctx, u, "")
 	if err != nil {
 		return answer{}, err
 	}
-	request.Header.Set("User-Agent", f.userAgent)
-	response, err := f.client.Do(request)
-	if err != nil {
-		return answer{}, err
+	if response.StatusCode == http.StatusUnauthorized && f.login != nil {
+		user, password := f.login()
+		if authorization := authorize(response.Header.Values("WWW-Authenticate"), user, password, u); authorization != "" {
+			response.Body.Close()
+			if response, err = f.do(ctx, u, authorization); err != nil {
+				return answer{}, err
+			}
+		}
 	}
 	defer response.Body.Close()
 	a := answer{status: response.Status, ok: response.StatusCode == http.StatusOK, chunked: response.ContentLength < 0}
@@ -141,6 +148,18 @@ func (f *fetcher) http(ctx context.Context, u *url.URL, w io.Writer) (answer, er
 		return a, fmt.Errorf("reading the body: %w", err)
 	}
 	return a, nil
+}
+
+func (f *fetcher) do(ctx context.Context, u *url.URL, authorization string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("User-Agent", f.userAgent)
+	if authorization != "" {
+		request.Header.Set("Authorization", authorization)
+	}
+	return f.client.Do(request)
 }
 
 func (f *fetcher) tftp(ctx context.Context, u *url.URL, w io.Writer) (answer, error) {

@@ -46,6 +46,7 @@ type Config struct {
 	SkipFirmware bool
 	Restarts     int                 // after images that were loaded: each time the phone boots with them
 	BlockSize    int                 // of TFTP; 0 asks for none, which means 512
+	Remembered   []phonefile.Setting // what files set it to at earlier starts; a phone that was reset has none
 	Changed      []phonefile.Setting // what a user set on the phone before
 	Certificate  *tls.Certificate    // of its maker, shown over HTTPS to whoever asks; nil for none
 
@@ -129,6 +130,7 @@ func (p *Phone) Boot(ctx context.Context) (*State, error) {
 		MAC: p.cfg.MAC, Model: p.cfg.Model, Version: p.cfg.Version,
 		UserAgent: p.runs.UserAgent(p.cfg.Model, p.cfg.MAC),
 	}
+	p.state.ApplySettings(p.cfg.Remembered)
 	for _, s := range p.cfg.Changed {
 		s.Changed = true
 		p.state.ApplySettings([]phonefile.Setting{s})
@@ -321,6 +323,9 @@ func (p *Phone) provision(ctx context.Context, server string) {
 	}
 	f := newFetcher(source, dns, p.state.UserAgent, p.cfg.IdleTimeout, p.cfg.BlockSize, p.cfg.Certificate)
 	defer f.close()
+	f.login = func() (user, password string) {
+		return p.state.Setting("http_client_user"), p.state.Setting("http_client_pass")
+	}
 
 	err = phonefile.Walk(requests, func(what, link string) ([]phonefile.Link, bool) {
 		links := p.apply(ctx, f, what, link)

@@ -34,12 +34,16 @@ type Phone struct {
 	// alone named it. Witness is the one by which it last got its own file.
 	Proven  bool   `json:"proven"`
 	Witness string `json:"witness,omitempty"`
-	// Weaker is when it last got its own file by less than before: with no
-	// certificate or credentials where it had some. It was reset, or somebody has its
-	// address.
-	Weaker     time.Time `json:"weaker,omitzero"`
-	Strong     bool      `json:"strong,omitempty"` // Witness is more than an address
-	Configured bool      `json:"configured"`       // when it was last seen
+	// Weaker is when it got its own file by less than before: with no certificate or
+	// credentials where it had some. It was reset, or somebody has its address. It is
+	// zero again once it has shown some, or Settle was called.
+	Weaker time.Time `json:"weaker,omitzero"`
+	Strong bool      `json:"strong,omitempty"` // Witness is more than an address
+	// Challenged is the last request for its own file that showed no credentials where
+	// they are what it is known by, nil once it got it: it was reset, or somebody else
+	// asked.
+	Challenged *Stranger `json:"challenged,omitempty"`
+	Configured bool      `json:"configured"` // when it was last seen
 	FirstSeen  time.Time `json:"first_seen"`
 	LastSeen   time.Time `json:"last_seen"`
 	Starts     uint64    `json:"starts"` // how often it asked for the first file of a start
@@ -80,7 +84,7 @@ type Version struct {
 	Since   time.Time `json:"since"`
 }
 
-// Stranger is somebody who asked for what is another's.
+// Stranger is somebody who asked for what is another's, as far as anybody can tell.
 type Stranger struct {
 	Address netip.Addr `json:"address"`
 	Time    time.Time  `json:"time"`
@@ -147,7 +151,11 @@ type entry struct {
 	Phone
 	change change
 	proven time.Time // when it last was
+	warned time.Time // when its last Weaker was logged
 }
+
+// A phone that comes and goes by different witnesses is no line in the log each time.
+const warnAgain = time.Hour
 
 // change says how much a record differs from the one on the disk.
 type change int
@@ -166,6 +174,12 @@ func (r *Register) Seen(s Sighting) {
 		if e := r.phones[s.Owner]; e != nil {
 			e.Misses++
 			e.LastMiss = &Stranger{s.Address, s.Time}
+			e.change = max(e.change, minor)
+		}
+	}
+	if s.Status == http.StatusUnauthorized && !s.Miss {
+		if e := r.phones[s.Owner]; e != nil && e.Strong {
+			e.Challenged = &Stranger{s.Address, s.Time}
 			e.change = max(e.change, minor)
 		}
 	}
@@ -282,13 +296,8 @@ func (r *Register) note(e *entry, s Sighting) {
 		e.change = major
 	}
 	d.Path, d.Asked, d.Status, d.Reason, d.Protocol = s.Path, s.Time, s.Status, s.Reason, s.Protocol
-	if ok && s.Owner == s.MAC && s.Proven && s.Witness != e.Witness {
-		if e.Strong && !s.Strong && s.Time.Sub(e.Weaker).Abs() > time.Hour {
-			e.Weaker = s.Time
-			r.log.Warn("phone got its own file by less than before: it was reset, or somebody has its address",
-				"mac", s.MAC.String(), "ip", s.Address.String(), "witness", s.Witness, "before", e.Witness)
-		}
-		e.Witness, e.Strong, e.change = s.Witness, s.Strong, major
+	if ok && s.Owner == s.MAC && s.Proven {
+		r.noteWitness(e, s)
 	}
 	if ok && s.Revision != d.Revision {
 		e.change = major
@@ -297,6 +306,46 @@ func (r *Register) note(e *entry, s Sighting) {
 		d.Revision, d.Got = s.Revision, s.Time
 	}
 	e.Documents[s.Slot] = d
+}
+
+// noteWitness says by what a phone got its own file.
+func (r *Register) noteWitness(e *entry, s Sighting) {
+	e.Challenged = nil
+	switch {
+	case e.Strong && !s.Strong:
+		e.Weaker = s.Time
+		if s.Time.Sub(e.warned).Abs() > warnAgain {
+			e.warned = s.Time
+			r.log.Warn("phone got its own file by less than before: it was reset, or somebody has its address",
+				"mac", s.MAC.String(), "ip", s.Address.String(), "witness", s.Witness, "before", e.Witness)
+		}
+	case s.Strong && !e.Weaker.IsZero():
+		if e.Weaker.Equal(e.warned) {
+			r.log.Info("phone shows again what it was known by", "mac", s.MAC.String(), "ip", s.Address.String(), "witness", s.Witness)
+		}
+		e.Weaker, e.change = time.Time{}, major
+	}
+	if s.Witness != e.Witness {
+		e.Witness, e.Strong, e.change = s.Witness, s.Strong, major
+	}
+}
+
+// Settle takes from a phone what Weaker and Challenged say: an administrator has
+// looked. ok is false where the phone was never seen, and marked where there was
+// anything to take.
+func (r *Register) Settle(m mac.Addr) (marked, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.phones[m]
+	if e == nil {
+		return false, false
+	}
+	if e.Weaker.IsZero() && e.Challenged == nil {
+		return false, true
+	}
+	e.Weaker, e.Challenged, e.change = time.Time{}, nil, major
+	r.wakeUp()
+	return true, true
 }
 
 // roomForPath reports whether there is a place for one more path, or makes it:

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -345,7 +346,8 @@ func BenchmarkSeen(b *testing.B) {
 	}
 }
 
-// A phone that had its file by more than its address, and then by that alone.
+// A phone that had its file by more than its address, then by that alone, then by
+// more again.
 func TestWeaker(t *testing.T) {
 	t.Parallel()
 	r := open(t, openDB(t, t.TempDir()))
@@ -361,12 +363,82 @@ func TestWeaker(t *testing.T) {
 		{"lease", false, 403, time.Time{}}, // it did not get it
 		{"lease", false, 200, noon.Add(3 * time.Hour)},
 		{"lease", false, 200, noon.Add(3 * time.Hour)},
-		{"certificate", true, 200, noon.Add(3 * time.Hour)},
+		{"certificate", true, 403, noon.Add(3 * time.Hour)},
+		{"certificate", true, 200, time.Time{}},
+		{"lease", false, 200, noon.Add(7 * time.Hour)},
+		{"credentials", true, 200, time.Time{}},
+		{"certificate", true, 200, time.Time{}},
 	} {
 		s.Time, s.Witness, s.Strong, s.Status = noon.Add(time.Duration(i)*time.Hour), step.witness, step.strong, step.status
 		r.Seen(s)
 		if p := r.Phones()[0]; !p.Weaker.Equal(step.weaker) {
 			t.Errorf("step %d: weaker %v, want %v", i, p.Weaker, step.weaker)
 		}
+	}
+}
+
+// Who flaps between witnesses is marked each time, and logged once an hour.
+func TestWeakerIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	r, err := Open(openDB(t, t.TempDir()), slog.New(slog.NewTextHandler(&lines, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := got(anna, noon, "one")
+	for i := range 130 {
+		s.Time = noon.Add(time.Duration(i) * time.Minute)
+		s.Strong, s.Witness = i%2 == 0, []string{"certificate", "lease"}[i%2]
+		r.Seen(s)
+		if marked := !r.Phones()[0].Weaker.IsZero(); marked == s.Strong {
+			t.Fatalf("minute %d, by %s: marked is %v", i, s.Witness, marked)
+		}
+	}
+	if less, again := strings.Count(lines.String(), "by less than before"), strings.Count(lines.String(), "shows again"); less != 3 || again != 3 {
+		t.Errorf("in two hours %d warnings and %d ends of them:\n%s", less, again, &lines)
+	}
+}
+
+// What an administrator has looked at is gone, also after a restart.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	r := open(t, db)
+	if marked, ok := r.Settle(anna); marked || ok {
+		t.Errorf("of a phone that was never seen: %v, %v", marked, ok)
+	}
+	ask := Sighting{Time: noon.Add(time.Hour), MAC: anna, Configured: true, Owner: anna, Address: address, Protocol: "http", Slot: "own", Path: "/x", Status: 401}
+	s := got(anna, noon, "one")
+	s.Strong, s.Witness = true, "credentials"
+	r.Seen(s)
+	r.Seen(ask)
+	if c := r.Phones()[0].Challenged; c == nil || *c != (Stranger{address, ask.Time}) {
+		t.Errorf("asked without credentials: %v", c)
+	}
+	s.Time = noon.Add(2 * time.Hour)
+	r.Seen(s)
+	if c := r.Phones()[0].Challenged; c != nil {
+		t.Errorf("asked with credentials then: %v", c)
+	}
+	s.Strong, s.Witness = false, "lease"
+	r.Seen(s)
+	if r.Phones()[0].Weaker.IsZero() {
+		t.Error("the phone is not marked")
+	}
+	r.Seen(ask)
+	if c := r.Phones()[0].Challenged; c != nil {
+		t.Errorf("it is known by its address, which asks for no credentials: %v", c)
+	}
+	if marked, ok := r.Settle(anna); !marked || !ok {
+		t.Errorf("of a marked phone: %v, %v", marked, ok)
+	}
+	if marked, ok := r.Settle(anna); marked || !ok {
+		t.Errorf("once more: %v, %v", marked, ok)
+	}
+	if err := r.Flush(minor); err != nil {
+		t.Fatal(err)
+	}
+	if p := open(t, db).Phones()[0]; !p.Weaker.IsZero() {
+		t.Errorf("after a restart: %v", p.Weaker)
 	}
 }

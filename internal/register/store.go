@@ -61,7 +61,7 @@ func Open(db *bbolt.DB, log *slog.Logger) (*Register, error) {
 				bad = append(bad, err)
 				return nil
 			}
-			e := &entry{Phone: p}
+			e := &entry{Phone: p, warned: p.Weaker}
 			if p.Proven {
 				e.proven = p.LastSeen
 			}
