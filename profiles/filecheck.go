@@ -103,7 +103,11 @@ func (t *lint) file(f adminFile, of about, m Model, version string, general bool
 		if s.Index != nil {
 			v.index = *s.Index
 		}
-		v.source = source{layer: f.source.layer, word: "settings", rng: at(s.At)}
+		v.source = source{layer: f.source.layer, word: wordElement, rng: at(s.At)}
+		if read.Root == "text" {
+			v.source.word = wordLine
+			v.name, v.index = t.l.set.settings.glued(v.name, v.index)
+		}
 		l.settings[i] = v
 	}
 	t.settings(l, of, m, version, general)

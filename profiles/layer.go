@@ -13,14 +13,33 @@ import (
 // and explanations can point at it.
 type source struct {
 	layer string // "profile desk", "phone anna"
-	word  string // the block that wrote it: "settings", "identity 1", "ldap"
+	word  string // the block that wrote it: "settings", "identity 1", "ldap"; wordElement, wordLine
 	rng   hcl.Range
 }
 
-// bySetting reports whether a settings block wrote the value, and no word.
+// The words of what the admin's own documents say: an element of XML, a line of the
+// plain format.
+const (
+	wordElement = "element"
+	wordLine    = "line"
+)
+
+// without says how to take an idx away.
+func (s source) without() string {
+	switch s.word {
+	case wordElement:
+		return "Take the idx out."
+	case wordLine:
+		return "Take the number out of its name."
+	}
+	return "Give it one value."
+}
+
+// bySetting reports whether a settings block or a document of the admin's wrote the
+// value, and no word.
 func (s source) bySetting() bool {
 	rest, identity := strings.CutPrefix(s.word, "identity ")
-	return s.word == "settings" || identity && !strings.Contains(rest, " ")
+	return s.word == "settings" || s.word == wordElement || s.word == wordLine || identity && !strings.Contains(rest, " ")
 }
 
 // value is a text for a phone; a secret one is masked wherever it is shown.

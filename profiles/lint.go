@@ -67,7 +67,7 @@ func (t *lint) phone(p *phone, layers []layer, general layer, m Model, whole boo
 	t.settings(own, of, m, t.l.set.runs(p, m), false)
 	t.files(own, of, m, t.l.set.runs(p, m), false)
 	if whole {
-		t.identities(own, general, of, m)
+		t.identities(own, general, of)
 	}
 	t.flags(own, general, of)
 	t.keysTwice(append([]layer{general}, layers...), of)
@@ -120,7 +120,7 @@ func (t *lint) settings(l layer, of about, m Model, version string, general bool
 			continue
 		}
 		t.rules(s, known, of)
-		t.index(s, known, of)
+		t.index(s, known, of, m)
 		t.value(s, known, of)
 		t.reaches(s, known, of, m, version)
 		if general && known.Secret && s.value.text != "" {
@@ -169,23 +169,40 @@ func (t *lint) rules(s setting, known *Setting, of about) {
 	}
 }
 
-// index warns of an idx where there is none, and of one that is missing.
-func (t *lint) index(s setting, known *Setting, of about) {
+// index warns of an idx where there is none, of one that is missing, and of one
+// of an identity that the model does not have.
+func (t *lint) index(s setting, known *Setting, of about, m Model) {
 	inIdentity := strings.HasPrefix(s.source.word, "identity ")
 	switch {
 	case known.Index == "identity" && s.index == noIndex:
-		t.once(of, ruleIdentitySetting, s.source.rng, "Setting of an identity",
-			`%s is of one identity. Write it in identity "1" { settings { … } }, or as a list for identities 1, 2, ….`, s.name)
+		write := `Write it in identity "1" { settings { … } }, or as a list for identities 1, 2, ….`
+		switch s.source.word {
+		case wordElement:
+			write = `Give it idx="1", or the number of another identity.`
+		case wordLine:
+			write = fmt.Sprintf("Write %s1, or the number of another identity behind it.", s.name)
+		}
+		t.once(of, ruleIdentitySetting, s.source.rng, "Setting of an identity", "%s is of one identity. %s", s.name, write)
 	case known.Index == "" && inIdentity:
 		t.once(of, ruleIdentitySetting, s.source.rng, "Setting of the phone in an identity",
 			"%s is of the phone as a whole, which an identity cannot have for itself. Move it to the settings block outside.", s.name)
 	case known.Index == "" && s.index != noIndex:
-		t.once(of, ruleSettingIndex, s.source.rng, "Setting without an idx", "The phone has one %s and no list of them, so it takes no idx. Give it one value.", s.name)
+		t.once(of, ruleSettingIndex, s.source.rng, "Setting without an idx", "The phone has one %s and no list of them, so it takes no idx. %s", s.name, s.source.without())
 	case (known.Index == "identity" || known.Index == "list1") && s.index == 0:
-		t.once(of, ruleSettingIndex, s.source.rng, "Invalid idx", "The idx of %s counts from 1.", s.name)
+		t.once(of, ruleSettingIndex, s.source.rng, "Invalid idx", "The idx of %s counts from 1. Write 1 where the first is meant.", s.name)
 	case (known.Index == "list0" || known.Index == "list1") && s.index == noIndex:
-		t.once(of, ruleSettingIndex, s.source.rng, "Missing idx", "%s is a list whose idx counts from %s. Say which one is meant: { value = …, idx = %s }.",
-			s.name, known.Index[len("list"):], known.Index[len("list"):])
+		first := known.Index[len("list"):]
+		write := fmt.Sprintf("{ value = …, idx = %s }", first)
+		switch s.source.word {
+		case wordElement:
+			write = fmt.Sprintf("idx=%q", first)
+		case wordLine:
+			write = s.name + first
+		}
+		t.once(of, ruleSettingIndex, s.source.rng, "Missing idx", "%s is a list whose idx counts from %s. Say which one is meant: %s.", s.name, first, write)
+	case known.Index == "identity" && m.Identities > 0 && s.index > m.Identities && m.Family != "DECT":
+		t.l.warn(of, ruleIdentityBeyond, s.source.rng, "Identity beyond the model's",
+			"%s has %d identities, so that there is no %s. Take it out, or write one of the numbers 1 to %d.", m.Name, m.Identities, s.describe(), m.Identities)
 	}
 }
 
@@ -240,15 +257,10 @@ func (t *lint) finish() {
 }
 
 // identities warns of identities that cannot register.
-func (t *lint) identities(own, general layer, of about, m Model) {
+func (t *lint) identities(own, general layer, of about) {
 	p := of.phone
 	var users []setting
 	for _, s := range own.settings {
-		known := t.l.set.settings.byName[s.name]
-		if m.Identities > 0 && s.index > m.Identities && m.Family != "DECT" && known != nil && known.Index == "identity" {
-			of.setting = s.name
-			t.l.warn(of, ruleIdentityBeyond, s.source.rng, "Identity beyond the model's", "%s has %d identities, so that there is no %s.", m.Name, m.Identities, s.describe())
-		}
 		if s.name == "user_name" && s.value.text != "" && s.index > 0 {
 			users = append(users, s)
 		}
@@ -256,7 +268,6 @@ func (t *lint) identities(own, general layer, of about, m Model) {
 	if len(users) == 0 {
 		return
 	}
-	of.setting = ""
 	has := map[settingID]bool{}
 	for _, s := range slices.Concat(general.settings, own.settings) {
 		switch s.name {

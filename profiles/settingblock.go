@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -136,6 +138,24 @@ func (c settings) list() []Setting {
 		list[i] = *c.byName[name]
 	}
 	return list
+}
+
+// glued takes the name in a line of the plain format apart, where an idx stands
+// right behind the name: a name that the catalogue has as a whole has none. What it
+// does not have stays as it was read.
+func (c settings) glued(name string, index int) (string, int) {
+	whole := name
+	if index != noIndex {
+		whole += strconv.Itoa(index)
+	}
+	if c.byName[whole] != nil {
+		return whole, noIndex
+	}
+	base := strings.TrimRight(whole, "0123456789")
+	if n, err := strconv.ParseUint(whole[len(base):], 10, 16); err == nil && c.byName[base] != nil {
+		return base, int(n)
+	}
+	return name, index
 }
 
 // suggest gives a sentence on what was meant by a name that is not in the
