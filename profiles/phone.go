@@ -235,6 +235,7 @@ func (l *loader) address(p *phone, ctx *hcl.EvalContext) {
 		return
 	}
 	l.addresses[a] = fmt.Sprintf("%s (%s)", p.where, at(rng))
+	l.set.byAddress[a] = p
 }
 
 func broadcast(subnet netip.Prefix) netip.Addr {

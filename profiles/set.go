@@ -43,6 +43,7 @@ type Set struct {
 	general   []*profile // the default profile after those that it extends
 	phones    []*phone
 	byMAC     map[mac.Addr]*phone
+	byAddress map[netip.Addr]*phone // those for which a network keeps one
 
 	pathFiles   map[pathKey]*pathFile // document blocks that name a path
 	pathOrder   []*pathFile           // the same, in the order of the configuration
@@ -134,6 +135,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			rolloutOf: map[string]*rollout{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
+			byAddress: map[netip.Addr]*phone{},
 			pathFiles: map[pathKey]*pathFile{},
 			layers:    newCache[layerKey, generalLayer](layerBytes),
 			documents: newCache[documentKey, Document](documentBytes),
@@ -484,6 +486,14 @@ func (s *Set) SettingServer(model string, addr netip.Addr) (tftpServerName, boot
 // Phone finds a phone of the configuration.
 func (s *Set) Phone(m mac.Addr) (Phone, bool) {
 	if p, ok := s.byMAC[m]; ok {
+		return p.Phone, true
+	}
+	return Phone{}, false
+}
+
+// PhoneAt finds the phone for which a network keeps an address.
+func (s *Set) PhoneAt(a netip.Addr) (Phone, bool) {
+	if p, ok := s.byAddress[a]; ok {
 		return p.Phone, true
 	}
 	return Phone{}, false

@@ -79,6 +79,9 @@ func TestPhones(t *testing.T) {
 		if got, ok := s.Phone(p.MAC); !ok || got != p {
 			t.Errorf("Phone(%s) = %+v, %v", p.MAC, got, ok)
 		}
+		if got, ok := s.PhoneAt(p.Address); ok != p.Address.IsValid() || ok && got != p {
+			t.Errorf("PhoneAt(%s) = %+v, %v", p.Address, got, ok)
+		}
 	}
 	if p, ok := s.Phone(mac.Addr{1}); ok {
 		t.Errorf("there is a phone %+v", p)

@@ -87,7 +87,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		return keeper.Run(ctx, a.rollouts.plans)
 	}})
 	a.desk = newDesk(a.current.Load, provision.Config{
-		Witness: a.leases, Neighbours: neighbours{a.current.Load, neighbour.NewTable(), log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
+		Witness: a.leases, Neighbours: neighbours{a.current.Load, neighbour.NewTable().Lookup, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
 		Rollouts: a.rollouts, Log: log,
 	})
 	if len(cfg.Networks) > 0 {
@@ -131,7 +131,7 @@ func (a *appliance) openLeases(dir string) (*lease.Store, error) {
 // server's, or one that was set at the phone by hand.
 type neighbours struct {
 	current func() *configuration
-	table   *neighbour.Table
+	lookup  func(addr, local netip.Addr, now time.Time) (mac.Addr, bool, error) // of a neighbour.Table
 	log     *slog.Logger
 }
 
@@ -140,14 +140,14 @@ type neighbours struct {
 func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
 	cfg := n.current()
 	if network, ok := cfg.NetworkOf(addr); ok {
-		if slices.ContainsFunc(network.Ranges, func(r config.Range) bool { return r.Contains(addr) }) ||
+		if _, ours := cfg.Set.PhoneAt(addr); ours ||
+			slices.ContainsFunc(network.Ranges, func(r config.Range) bool { return r.Contains(addr) }) ||
 			slices.ContainsFunc(network.Hosts, func(h config.Host) bool { return h.Address == addr }) ||
-			slices.ContainsFunc(network.Ports, func(p config.Port) bool { return p.Address == addr }) ||
-			slices.ContainsFunc(cfg.Set.Phones(), func(p profiles.Phone) bool { return p.Address == addr }) {
+			slices.ContainsFunc(network.Ports, func(p config.Port) bool { return p.Address == addr }) {
 			return mac.Addr{}, false
 		}
 	}
-	m, ok, err := n.table.Lookup(addr, local, time.Now())
+	m, ok, err := n.lookup(addr, local, time.Now())
 	if err != nil {
 		n.log.Debug("asking the wire", "ip", addr.String(), "err", err)
 	}
