@@ -15,7 +15,8 @@ import (
 // said of it, odd and err, tells no secret.
 type checkedFile struct {
 	phonefile.File
-	secret []bool // by setting
+	secret []bool               // by setting
+	plan   []phonefile.Template // but those with a secret match
 	odd    []phonefile.Note
 	err    error // a phone drops it
 }
@@ -26,6 +27,7 @@ func readFile(f adminFile) *checkedFile {
 	c := &checkedFile{}
 	c.File, c.odd, c.err = phonefile.Strict("", body)
 	c.secret = make([]bool, len(c.Settings))
+	c.plan = c.Dialplan
 	if len(secrets) == 0 {
 		return c
 	}
@@ -37,6 +39,12 @@ func readFile(f adminFile) *checkedFile {
 	c.odd, c.err = odd, err
 	for i, s := range c.Settings {
 		c.secret[i] = len(shown.Settings) != len(c.Settings) || shown.Settings[i].Value != s.Value || shown.Settings[i].Name != s.Name
+	}
+	c.plan = nil
+	for i, a := range c.Dialplan {
+		if len(shown.Dialplan) == len(c.Dialplan) && shown.Dialplan[i].Match == a.Match {
+			c.plan = append(c.plan, a)
+		}
 	}
 	return c
 }
@@ -74,7 +82,8 @@ func (l *loader) checkFile(f adminFile, of string) *checkedFile {
 }
 
 // file looks at a document of the admin's own that phones are made to fetch: what
-// they pass over in it, and whether they know its settings and take the values.
+// they pass over in it, whether they know its settings and take the values, and what
+// of its dial plan can never match.
 func (t *lint) file(f adminFile, of about, m Model, version string, general bool) {
 	where := ""
 	if of.phone != nil {
@@ -111,6 +120,11 @@ func (t *lint) file(f adminFile, of about, m Model, version string, general bool
 		l.settings[i] = v
 	}
 	t.settings(l, of, m, version, general)
+	// It takes the place of any dial plan before it.
+	for _, a := range read.plan {
+		l.templates = append(l.templates, template{match: a.Match, timeout: a.Timeout, source: source{layer: f.source.layer, word: wordElement, rng: at(a.At)}})
+	}
+	t.templates(l, l, of)
 }
 
 // lineStarts gives the offset of each line of a text: of the first that is no blank.
