@@ -46,3 +46,12 @@ func TestRowsAreDistinct(t *testing.T) {
 		seen[r.Key] = true
 	}
 }
+
+func TestCheckSize(t *testing.T) {
+	t.Parallel()
+	for size, ok := range map[int]bool{0: false, 3799: false, 3800: true, 4000: true, 4200: true, 4201: false, 6364: false} {
+		if err := checkSize(make([]byte, size)); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}

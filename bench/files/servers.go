@@ -60,10 +60,21 @@ type server struct {
 }
 
 const (
-	document  = "snomD785/general.xml"
-	image     = "firmware/snomD785-10.1.215.13-SIP-r.bin"
-	imageSize = 20 << 20
+	document     = "snomD785/general.xml"
+	documentSize = 4000 // give or take a twentieth
+	contacts     = 17   // of its phone book: what brings it to that size
+	image        = "firmware/snomD785-10.1.215.13-SIP-r.bin"
+	imageSize    = 20 << 20
 )
+
+// checkSize tells whether the document is as large as the table says: what the
+// program ships in it grows and shrinks.
+func checkSize(document []byte) error {
+	if off := len(document) - documentSize; max(off, -off) > documentSize/20 {
+		return fmt.Errorf("the document has %d bytes, not about %d: change how many contacts it has", len(document), documentSize)
+	}
+	return nil
+}
 
 var network = netip.MustParsePrefix("10.10.0.0/16")
 
@@ -127,6 +138,9 @@ func (b *bench) verify(ctx context.Context, s *server) error {
 			return err
 		}
 		if s.name == ours {
+			if err := checkSize(got); err != nil {
+				return err
+			}
 			b.document = got
 		}
 		if !bytes.Equal(got, b.document) {
@@ -190,9 +204,9 @@ func dialtoneCommand(s *server) ([]string, error) {
 	if err := os.MkdirAll(state, 0o755); err != nil {
 		return nil, err
 	}
-	var contacts strings.Builder
-	for i := range 28 {
-		fmt.Fprintf(&contacts, "    contact \"Colleague number %02d\" {\n      number = \"1%02d\"\n    }\n", i, i)
+	var book strings.Builder
+	for i := range contacts {
+		fmt.Fprintf(&book, "    contact \"Colleague number %02d\" {\n      number = \"1%02d\"\n    }\n", i, i)
 	}
 	return []string{"serve", "--config", conf}, rig.WriteConfig(conf, `appliance {
   interface = %q
@@ -218,7 +232,7 @@ profile "everybody" {
   phonebook {
 %s  }
 }
-`, rig.ServerIf, state, s.files, network, &contacts)
+`, rig.ServerIf, state, s.files, network, &book)
 }
 
 func nginxCommand(s *server) ([]string, error) {
