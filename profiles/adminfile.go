@@ -224,6 +224,7 @@ func (e *evaluator) onePart(expr hclsyntax.Expression) ([]filePart, bool) {
 	}
 	v, marks := v.Unmark()
 	if !v.IsKnown() {
+		e.out.laterFiles = true
 		return nil, false
 	}
 	_, literal := expr.(*hclsyntax.LiteralValueExpr)

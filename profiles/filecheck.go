@@ -49,6 +49,26 @@ func readFile(f adminFile) *checkedFile {
 	return c
 }
 
+// settings gives what the file sets, by the catalogue; all of it is of one source.
+func (c *checkedFile) settings(catalogue settings, from source) []setting {
+	list := make([]setting, len(c.Settings))
+	from.word = wordElement
+	if c.Root == "text" {
+		from.word = wordLine
+	}
+	for i, s := range c.Settings {
+		v := setting{name: s.Name, index: noIndex, perm: s.Perm, value: value{text: s.Value, markup: s.Markup, secret: c.secret[i]}, source: from}
+		if s.Index != nil {
+			v.index = *s.Index
+		}
+		if from.word == wordLine {
+			v.name, v.index = catalogue.glued(v.name, v.index)
+		}
+		list[i] = v
+	}
+	return list
+}
+
 // checkFile reports a file that is XML and that a phone would drop for what is
 // wrong in it, at the line of the admin's file. It gives what a phone reads in
 // it, nil where there is such an error.
@@ -84,14 +104,15 @@ func (l *loader) checkFile(f adminFile, of string) *checkedFile {
 // file looks at a document of the admin's own that phones are made to fetch: what
 // they pass over in it, whether they know its settings and take the values, and what
 // of its dial plan can never match.
-func (t *lint) file(f adminFile, of about, m Model, version string, general bool) {
+// It gives the settings.
+func (t *lint) file(f adminFile, of about, m Model, version string, general bool) []setting {
 	where := ""
 	if of.phone != nil {
 		where = of.phone.where
 	}
 	read := t.l.checkFile(f, where)
 	if read == nil || m.Family == "C" { // made by another maker, with files of its own kind
-		return
+		return nil
 	}
 	body, _ := f.bytes(true)
 	lines := lineStarts(body)
@@ -101,23 +122,14 @@ func (t *lint) file(f adminFile, of about, m Model, version string, general bool
 	}
 	if dropped, ok := errors.AsType[*phonefile.Error](read.err); ok {
 		t.once(of, ruleOddDocument, at(dropped.At), "Document that a phone would drop", "In this file, %s. If it is for something else than a Snom phone, silence this rule for it.", read.err)
-		return
+		return nil
 	}
 	for _, note := range read.odd {
 		t.l.warn(of, ruleOddDocument, at(note.At), "Odd document", "In this file, %s.", note.Text)
 	}
-	l := layer{settings: make([]setting, len(read.Settings))}
+	l := layer{settings: read.settings(t.l.set.settings, f.source)}
 	for i, s := range read.Settings {
-		v := setting{name: s.Name, index: noIndex, perm: s.Perm, value: value{text: s.Value, markup: s.Markup, secret: read.secret[i]}}
-		if s.Index != nil {
-			v.index = *s.Index
-		}
-		v.source = source{layer: f.source.layer, word: wordElement, rng: at(s.At)}
-		if read.Root == "text" {
-			v.source.word = wordLine
-			v.name, v.index = t.l.set.settings.glued(v.name, v.index)
-		}
-		l.settings[i] = v
+		l.settings[i].source.rng = at(s.At)
 	}
 	t.settings(l, of, m, version, general)
 	// It takes the place of any dial plan before it.
@@ -125,6 +137,7 @@ func (t *lint) file(f adminFile, of about, m Model, version string, general bool
 		l.templates = append(l.templates, template{match: a.Match, timeout: a.Timeout, source: source{layer: f.source.layer, word: wordElement, rng: at(a.At)}})
 	}
 	t.templates(l, l, of)
+	return l.settings
 }
 
 // lineStarts gives the offset of each line of a text: of the first that is no blank.

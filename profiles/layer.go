@@ -123,6 +123,7 @@ type layer struct {
 	files        []adminFile
 	everyone     *everyone          // nil where not said
 	later        map[settingID]bool // settings whose values are not known before the phone says which model it is
+	laterFiles   bool               // likewise, there are documents
 }
 
 // over lays l upon weaker layers: what l says wins, by setting and index, by
@@ -142,6 +143,7 @@ func (l layer) over(weaker layer) layer {
 		uploads:      overBy(weaker.uploads, l.uploads, func(u upload) string { return u.kind }),
 		files:        overBy(weaker.files, l.files, func(f adminFile) string { return strings.ToLower(f.name) }),
 		later:        overLater(weaker.later, l.later),
+		laterFiles:   l.laterFiles || weaker.laterFiles,
 	}
 }
 

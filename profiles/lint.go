@@ -19,6 +19,9 @@ type lint struct {
 	said  map[finding]bool
 	reach map[hcl.Range]*reach
 	order []*reach
+	// what documents of the admin's own that all phones of a model load say, by
+	// its name
+	documents map[string][]setting
 }
 
 // finding is a warning that is the same for all phones, and is given once.
@@ -36,7 +39,7 @@ type reach struct {
 }
 
 func newLint(l *loader) *lint {
-	return &lint{l: l, said: map[finding]bool{}, reach: map[hcl.Range]*reach{}}
+	return &lint{l: l, said: map[finding]bool{}, reach: map[hcl.Range]*reach{}, documents: map[string][]setting{}}
 }
 
 // once warns of what is not of one phone alone.
@@ -65,9 +68,9 @@ func (t *lint) phone(p *phone, layers []layer, general layer, m Model, whole boo
 	of := about{phone: p}
 	own := merge(layers)
 	t.settings(own, of, m, t.l.set.runs(p, m), false)
-	t.files(own, of, m, t.l.set.runs(p, m), false)
+	said := t.files(own, of, m, t.l.set.runs(p, m), false)
 	if whole {
-		t.identities(own, general, of)
+		t.identities(own, general, said, of, m)
 	}
 	t.flags(own, general, of)
 	t.keysTwice(append([]layer{general}, layers...), of)
@@ -80,10 +83,12 @@ func (t *lint) unused(l layer) {
 	t.files(l, about{}, Model{}, "", false)
 }
 
-// files looks for the files that a layer names.
-func (t *lint) files(l layer, of about, m Model, version string, general bool) {
+// files looks for the files that a layer names, and gives the settings in those that
+// are documents.
+func (t *lint) files(l layer, of about, m Model, version string, general bool) []setting {
+	var said []setting
 	for _, f := range l.files {
-		t.file(f, of, m, version, general)
+		said = append(said, t.file(f, of, m, version, general)...)
 	}
 	for _, u := range l.uploads {
 		if u.file != "" {
@@ -100,6 +105,7 @@ func (t *lint) files(l layer, of about, m Model, version string, general bool) {
 			t.l.stat(of, language.source.rng, language.file)
 		}
 	}
+	return said
 }
 
 // runs gives the version that a phone is to run, "" where the configuration does
@@ -256,20 +262,20 @@ func (t *lint) finish() {
 	}
 }
 
-// identities warns of identities that cannot register.
-func (t *lint) identities(own, general layer, of about) {
-	p := of.phone
+// identities warns of identities that cannot register. said is what documents of
+// the phone's own layers say, which it loads last.
+func (t *lint) identities(own, general layer, said []setting, of about, m Model) {
 	var users []setting
 	for _, s := range own.settings {
 		if s.name == "user_name" && s.value.text != "" && s.index > 0 {
 			users = append(users, s)
 		}
 	}
-	if len(users) == 0 {
-		return
+	if len(users) == 0 || own.laterFiles {
+		return // the rest may be in a document that is not known yet
 	}
 	has := map[settingID]bool{}
-	for _, s := range slices.Concat(general.settings, own.settings) {
+	for _, s := range slices.Concat(general.settings, t.generalDocuments(general, m), own.settings, said) {
 		switch s.name {
 		case "user_pass", "user_hash", "user_host", "user_active":
 			has[s.id()] = s.value.text != "" && s.value.text != "off"
@@ -283,13 +289,29 @@ func (t *lint) identities(own, general layer, of about) {
 		}
 		if !has[settingID{"user_pass", s.index}] && !has[settingID{"user_hash", s.index}] {
 			t.l.warn(of, ruleNoPassword, s.source.rng, "Identity without a password",
-				"Identity %d of %s has a user and no password, so no registrar that asks for one will take it. Set password.", s.index, p.where)
+				"Identity %d has a user and no password, so no registrar that asks for one will take it. Set password in the identity, or user_pass in a document of yours.", s.index)
 		}
 		if !has[settingID{"user_host", s.index}] {
 			t.l.warn(of, ruleNoRegistrar, s.source.rng, "Identity without a registrar",
-				"Identity %d of %s has a user and no registrar, so it registers nowhere. Set registrar.", s.index, p.where)
+				"Identity %d has a user and no registrar, so it registers nowhere. Set registrar in the identity, or user_host in a document of yours.", s.index)
 		}
 	}
+}
+
+// generalDocuments gives what documents of the general layer of a model say. What is
+// wrong with them was said before.
+func (t *lint) generalDocuments(general layer, m Model) []setting {
+	said, known := t.documents[m.Name]
+	if known {
+		return said
+	}
+	for _, f := range general.files {
+		if read := t.l.checkFile(f, ""); read != nil && read.err == nil {
+			said = append(said, read.settings(t.l.set.settings, f.source)...)
+		}
+	}
+	t.documents[m.Name] = said
+	return said
 }
 
 // flags warns where a value is the user's by the phone's file and not by the

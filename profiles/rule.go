@@ -88,8 +88,8 @@ func Rules() map[config.Rule]string {
 		rulePhonebookFull:      "A phone book has more entries than the model takes.",
 		ruleKeyBeyond:          "A key has a number beyond the model's keys and those of its expansion modules.",
 		ruleIdentityBeyond:     "An identity has a number beyond the model's identities.",
-		ruleNoPassword:         "An identity has a user and no password.",
-		ruleNoRegistrar:        "An identity has a user and no registrar.",
+		ruleNoPassword:         "An identity has a user, and no password here or in a document of your own.",
+		ruleNoRegistrar:        "An identity has a user, and no registrar here or in a document of your own.",
 		ruleDeadTemplate:       "A template of the dial plan can never match.",
 		ruleMissingLanguage:    "A phone is set to a language that its languages do not have.",
 	}
