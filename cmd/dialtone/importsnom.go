@@ -26,7 +26,7 @@ type importSnomCmd struct {
 	Interface string `placeholder:"NAME" default:"eth0" help:"For the appliance block, which is written where the folder has no configuration yet (${default})."`
 	InPlace   bool   `help:"Leave passwords in the text, instead of a file for each under secrets/."`
 	Force     bool   `help:"Let --out replace files."`
-	Dir       string `arg:"" type:"existingdir" help:"The folder of the old setting server: snomD785.htm, snomD785-MAC.htm, MAC.xml and what they link."`
+	Dir       string `arg:"" type:"path" help:"The folder of the old setting server: snomD785.htm, snomD785-MAC.htm, MAC.xml and what they link."`
 }
 
 func (c *importSnomCmd) Run(a *app) error {

@@ -256,6 +256,12 @@ func TestImportSnom(t *testing.T) {
 		status := run(append([]string{"import", "snom", in}, args...), &stdout, &stderr)
 		return status, stdout.String(), strings.ReplaceAll(stderr.String(), dir+"/", "")
 	}
+	var refusal bytes.Buffer
+	missing := filepath.Join(dir, "missing")
+	if status := run([]string{"import", "snom", missing}, &refusal, &refusal); status != 1 ||
+		refusal.String() != "dialtone: reading the folder of phones' files: open "+missing+": no such file or directory\n" {
+		t.Errorf("import of a folder that is not there: %d, %s", status, &refusal)
+	}
 	status, stdout, stderr := imported()
 	want := "1 password not written: give --out.\n" +
 		"snom370.htm:1: phone_type is left out: it spoils the names of the files that the phone asks for\n" +
