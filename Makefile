@@ -34,7 +34,7 @@ powercuts: ## the lease file, with the power cut at POWERCUTS points of its writ
 	$(GO) test ./dhcpd -run '^TestPowerCuts$$' -count=1 -v -timeout 60m -powercuts $(POWERCUTS)
 
 HOSTILE ?= 10485760
-hostile: ## HOSTILE octets of paths, headers and TFTP requests that nobody should send
+hostile: ## HOSTILE octets of paths, headers and TFTP requests that nobody should send, some of them over TLS
 	$(GO) test ./cmd/dialtone -run '^TestHostileRequests$$' -count=1 -v -hostile $(HOSTILE)
 
 FUZZTIME ?= 20s

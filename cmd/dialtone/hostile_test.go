@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"flag"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"dialtone/httpd"
 	"dialtone/internal/mac"
+	"dialtone/internal/pki"
 	"dialtone/profiles"
 	"dialtone/provision"
 	"dialtone/tftpd"
@@ -42,6 +44,7 @@ var (
 // hostileSite has everything that a request must not lead to.
 type hostileSite struct {
 	desk   *provision.Desk
+	tls    *tls.Config
 	log    *slog.Logger
 	panics atomic.Int64
 }
@@ -137,7 +140,17 @@ document "/m3/settings/{mac}.cfg" {
 		lines, _ := cfg.Report.Lines()
 		t.Fatal(lines)
 	}
-	s := &hostileSite{}
+	authority, err := pki.OpenAuthority(cfg.Appliance.StateDir, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificates, _, err := authority.Leaves(cfg.Appliance.StateDir, pki.Names{DNS: []string{"appliance"}}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server pki.Server
+	server.Use(pki.Material{Certificates: certificates})
+	s := &hostileSite{tls: server.Config()}
 	s.log = slog.New(panicCounter{slog.DiscardHandler, &s.panics})
 	// Time flies, or all that is guarded would soon be shut out.
 	var calls atomic.Int64
@@ -322,17 +335,27 @@ func TestHostileRequests(t *testing.T) {
 	s := newHostileSite(t)
 	const limit = 4096
 	ctx, stop := context.WithCancel(t.Context())
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var listeners [2]net.Listener // for HTTP and HTTPS
+	for i := range listeners {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners[i] = l
 	}
+	plain, secure := httpDialer(listeners[0].Addr()), httpsDialer(listeners[1].Addr())
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var servers sync.WaitGroup
 	servers.Go(func() {
-		if err := (&httpd.Server{Desk: s.desk, Log: s.log}).Serve(ctx, l); err != nil {
+		if err := (&httpd.Server{Desk: s.desk, Log: s.log}).Serve(ctx, listeners[0]); err != nil {
+			t.Error(err)
+		}
+	})
+	servers.Go(func() {
+		if err := (&httpd.Server{Desk: s.desk, Log: s.log, TLS: s.tls}).Serve(ctx, listeners[1]); err != nil {
 			t.Error(err)
 		}
 	})
@@ -341,10 +364,9 @@ func TestHostileRequests(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	own := func() []byte {
+	own := func(dial hostileDialer) []byte {
 		t.Helper()
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: hostilePhone.AsSlice()}}
-		c, err := d.Dial("tcp4", l.Addr().String())
+		c, err := dial(&net.TCPAddr{IP: hostilePhone.AsSlice()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -356,33 +378,17 @@ func TestHostileRequests(t *testing.T) {
 		}
 		return b
 	}
-	if !bytes.Contains(own(), []byte(secretText)) {
-		t.Fatalf("the phone does not get its own file:\n%s", own())
+	for _, dial := range []hostileDialer{plain, secure} {
+		if !bytes.Contains(own(dial), []byte(secretText)) {
+			t.Fatalf("the phone does not get its own file:\n%s", own(dial))
+		}
 	}
 
-	var served, answered atomic.Int64
+	// A handshake costs more than a request does.
+	const secured = 8
 	var clients sync.WaitGroup
-	clients.Go(func() {
-		h := hostileSource{rand.New(rand.NewPCG(1, 1))}
-		for sent := 0; sent < *hostileOctets/2; {
-			request := h.http()
-			sent += len(request)
-			d := net.Dialer{LocalAddr: loopbackTCP(h)}
-			c, err := d.Dial("tcp4", l.Addr().String())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			// What the server does not want to read it does not: no error of writing counts.
-			_, _ = c.Write(request)
-			_ = c.(*net.TCPConn).CloseWrite()
-			answer, _ := io.ReadAll(c)
-			c.Close()
-			leaks(t, "HTTP", request, answer)
-			served.Add(int64(bytes.Count(answer, []byte("HTTP/1.1 200"))))
-			answered.Add(int64(bytes.Count(answer, []byte("HTTP/1.1 "))))
-		}
-	})
+	clients.Go(func() { hostileHTTP(t, "HTTP", plain, 1, *hostileOctets/2-*hostileOctets/secured) })
+	clients.Go(func() { hostileHTTP(t, "HTTPS", secure, 3, *hostileOctets/secured) })
 	clients.Go(func() {
 		if err := hostileTFTP(t, conn.LocalAddr().(*net.UDPAddr), *hostileOctets/2); err != nil {
 			t.Error(err)
@@ -392,15 +398,76 @@ func TestHostileRequests(t *testing.T) {
 	if n := s.panics.Load(); n > 0 {
 		t.Errorf("%d panics", n)
 	}
-	if !bytes.Contains(own(), []byte(secretText)) {
-		t.Error("afterwards, the phone does not get its own file")
+	for _, dial := range []hostileDialer{plain, secure} {
+		if !bytes.Contains(own(dial), []byte(secretText)) {
+			t.Error("afterwards, the phone does not get its own file")
+		}
 	}
-	if served.Load() == 0 || answered.Load() < 2*served.Load() {
-		t.Errorf("%d of %d answers over HTTP have a document: the requests are no good", served.Load(), answered.Load())
-	}
-	t.Logf("%d answers over HTTP, %d of them with a document", answered.Load(), served.Load())
 	stop()
 	servers.Wait()
+}
+
+// hostileConn can say that it has sent everything, and read on.
+type hostileConn interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// hostileDialer connects from an address.
+type hostileDialer func(from *net.TCPAddr) (hostileConn, error)
+
+func httpDialer(to net.Addr) hostileDialer {
+	return func(from *net.TCPAddr) (hostileConn, error) {
+		c, err := (&net.Dialer{LocalAddr: from}).Dial("tcp4", to.String())
+		if err != nil {
+			return nil, err
+		}
+		return c.(*net.TCPConn), nil
+	}
+}
+
+// httpsDialer has shaken hands when it returns.
+func httpsDialer(to net.Addr) hostileDialer {
+	dial, config := httpDialer(to), &tls.Config{InsecureSkipVerify: true, ServerName: "appliance"}
+	return func(from *net.TCPAddr) (hostileConn, error) {
+		c, err := dial(from)
+		if err != nil {
+			return nil, err
+		}
+		secured := tls.Client(c, config)
+		if err := secured.Handshake(); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return secured, nil
+	}
+}
+
+// hostileHTTP sends so many octets of requests, a few over each connection.
+func hostileHTTP(t *testing.T, protocol string, dial hostileDialer, seed uint64, octets int) {
+	h := hostileSource{rand.New(rand.NewPCG(seed, seed))}
+	served, answered := 0, 0
+	for sent := 0; sent < octets; {
+		request := h.http()
+		sent += len(request)
+		c, err := dial(loopbackTCP(h))
+		if err != nil {
+			t.Errorf("%s: %v", protocol, err)
+			return
+		}
+		// What the server does not want to read it does not: no error of writing counts.
+		_, _ = c.Write(request)
+		_ = c.CloseWrite()
+		answer, _ := io.ReadAll(c)
+		c.Close()
+		leaks(t, protocol, request, answer)
+		served += bytes.Count(answer, []byte("HTTP/1.1 200"))
+		answered += bytes.Count(answer, []byte("HTTP/1.1 "))
+	}
+	if served == 0 || answered < 2*served {
+		t.Errorf("%d of %d answers over %s have a document: the requests are no good", served, answered, protocol)
+	}
+	t.Logf("%d answers over %s, %d of them with a document", answered, protocol, served)
 }
 
 // hostileTFTP sends so many octets of packets, and takes what comes to its end.
