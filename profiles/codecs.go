@@ -62,7 +62,7 @@ func (e *evaluator) codecList(a *hcl.Attribute) ([]string, bool) {
 				known = append(known, k)
 			}
 			slices.Sort(known)
-			e.warn(ruleUnknownCodec, a.Expr.Range(), "Unknown codec", "No source has a codec %q.%s Known are %s.", name, didYouMean(name, known), strings.Join(known, ", "))
+			e.warn(ruleUnknownCodec, a.Expr.Range(), "Unknown codec", "No source has a codec %q.%s Write one of %s.", name, didYouMean(name, known), strings.Join(known, ", "))
 		}
 		list = append(list, name)
 	}

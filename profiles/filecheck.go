@@ -121,11 +121,11 @@ func (t *lint) file(f adminFile, of about, m Model, version string, general bool
 		return rng
 	}
 	if dropped, ok := errors.AsType[*phonefile.Error](read.err); ok {
-		t.once(of, ruleOddDocument, at(dropped.At), "Document that a phone would drop", "In this file, %s. If it is for something else than a Snom phone, silence this rule for it.", read.err)
+		t.once(of, ruleOddDocument, at(dropped.At), "Document that a phone would drop", "In this file, %s. Correct it; if it is for something else than a Snom phone, silence this rule for it.", read.err)
 		return nil
 	}
 	for _, note := range read.odd {
-		t.l.warn(of, ruleOddDocument, at(note.At), "Odd document", "In this file, %s.", note.Text)
+		t.l.warn(of, ruleOddDocument, at(note.At), "Odd document", "In this file, %s. Correct it, or silence this rule where it is meant.", note.Text)
 	}
 	l := layer{settings: read.settings(t.l.set.settings, f.source)}
 	for i, s := range read.Settings {

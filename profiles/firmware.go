@@ -311,8 +311,8 @@ func (l *loader) checkImage(t target, of about) {
 	local := !strings.Contains(image, "://")
 	l.checkImageName(t, of, m, image)
 	if m.Floor != "" && version != "" && m.compare(version, m.Floor) < 0 {
-		l.warn(of, ruleBelowFloor, t.rng, "Firmware below the floor", "A %s that runs %s or later could never be updated again after it had loaded %s, so it stays as it is.",
-			m.Name, m.Floor, version)
+		l.warn(of, ruleBelowFloor, t.rng, "Firmware below the floor", "A %s that runs %s or later could never be updated again after it had loaded %s, so it stays as it is. Choose %s or later.",
+			m.Name, m.Floor, version, m.Floor)
 	}
 	scheme := l.set.scheme(m)
 	if m.DECT {
@@ -373,9 +373,9 @@ func (l *loader) checkImageName(t target, of about, m Model, image string) {
 	want, got := path.Ext(own), strings.ToLower(path.Ext(name))
 	switch {
 	case checkModelName(stem) == nil && !strings.EqualFold(stem, m.Name):
-		l.warn(of, ruleOtherModel, t.rng, "Firmware of another model", "%s is for %s, not for %s.", name, stem, m.Name)
+		l.warn(of, ruleOtherModel, t.rng, "Firmware of another model", "%s is for %s, not for %s. Name an image of %s, which is called %s, or set firmware where only phones of %s have it.", name, stem, m.Name, m.Name, own, stem)
 	case got != want:
-		l.warn(of, ruleImageType, t.rng, "Image of another type", "A %s loads %s files, and %s is none. The image that it takes is called %s.", m.Name, want, name, own)
+		l.warn(of, ruleImageType, t.rng, "Image of another type", "A %s loads %s files, and %s is none. Name the image that it takes, which is called %s.", m.Name, want, name, own)
 	case !m.namesImage(name):
 		l.warn(of, ruleMisnamedImage, t.rng, "Misnamed image", "Phones tell firmware by the name of its image, which for %s is %s; this is %s. Give it the name that its maker gave it.", m.Name, own, name)
 	}
@@ -399,11 +399,11 @@ func (l *loader) checkSteps(t target, of about, m Model) {
 	images, helper := m.between(t.text)
 	missing := slices.DeleteFunc(images, func(image string) bool { return l.exists("firmware/" + image) })
 	if len(missing) > 0 {
-		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s with old firmware reaches %s in steps. Until these are in files_dir/firmware, it stays as it is: %s.",
+		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s with old firmware reaches %s in steps, and stays as it is until these are in files_dir/firmware: %s. Get them from the maker, and add them with dialtone firmware add.",
 			m.Name, t.text, strings.Join(missing, ", "))
 	}
 	if helper != "" && !l.exists("firmware/"+helper) {
-		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s loads %s by the maker's helper, which is not in files_dir/firmware: %s. Until it is, phones load the image by themselves.",
+		l.warn(of, ruleMissingStep, t.rng, "Missing update step", "A %s loads %s by the maker's helper, which is not in files_dir/firmware: %s. Get it from the maker, and add it with dialtone firmware add; until then, phones load the image by themselves.",
 			m.Name, t.text, helper)
 	}
 }
@@ -423,7 +423,7 @@ func (l *loader) checkBase(t target, of about, m Model, image, version string) {
 		return
 	}
 	if want := m.image.name(m.Name, version); !strings.EqualFold(baseName(image), baseName(want)) || !strings.Contains(image, "://") && image != want {
-		l.warn(of, ruleMisnamedImage, t.rng, "Misnamed image", "A %s makes the path of its image from the version, and asks for %s; this is %s.", m.Name, want, image)
+		l.warn(of, ruleMisnamedImage, t.rng, "Misnamed image", "A %s makes the path of its image from the version, and asks for %s; this is %s. Put the image there, and set firmware to its version.", m.Name, want, image)
 	}
 	server := l.set.Server(m.Name, l.server.Address)
 	if u, err := url.Parse(server.URL); err == nil && u.Port() != "" && !strings.Contains(image, "://") {
@@ -477,9 +477,9 @@ func (l *loader) statWith(of about, rng hcl.Range, name, more string) (os.FileIn
 	info, err := os.Stat(full)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		l.warn(of, ruleMissingFile, rng, "Missing file", "There is no %s. Until it is there, phones go without it.%s", full, more)
+		l.warn(of, ruleMissingFile, rng, "Missing file", "There is no %s. Put it there; until then, phones go without it.%s", full, more)
 	case err != nil:
-		l.warn(of, ruleMissingFile, rng, "Missing file", "Reading %s: %v.", full, err)
+		l.warn(of, ruleMissingFile, rng, "Missing file", "Reading %s: %v. The service has to be able to read it.", full, err)
 	}
 	return info, err == nil
 }

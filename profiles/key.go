@@ -262,13 +262,13 @@ func (e *evaluator) keyPlace(k *key, b indexed) bool {
 	perModule := e.model.moduleKeys()
 	switch {
 	case e.model.Keys == 0 || e.model.Modules == 0 || perModule == 0:
-		e.warn(ruleMissingModule, module.Range, "Module on a phone without", "Nothing says that %s takes expansion modules, so this key is left out.", e.model.Name)
+		e.warn(ruleMissingModule, module.Range, "Module on a phone without", "Nothing says that %s takes expansion modules, so this key is left out. If it takes some, say modules = … in its model block.", e.model.Name)
 		return false
 	case m > e.model.Modules:
-		e.warn(ruleMissingModule, module.Expr.Range(), "Module beyond those of the phone", "%s takes %d modules, so this key is left out.", e.model.Name, e.model.Modules)
+		e.warn(ruleMissingModule, module.Expr.Range(), "Module beyond those of the phone", "%s takes %d modules, so this key is left out. Take it out, or correct modules in the model block.", e.model.Name, e.model.Modules)
 		return false
 	case n > perModule:
-		e.warn(ruleMissingModule, place.Expr.Range(), "Key beyond those of the module", "The modules of %s have %d keys, so this key is left out.", e.model.Name, perModule)
+		e.warn(ruleMissingModule, place.Expr.Range(), "Key beyond those of the module", "The modules of %s have %d keys, so this key is left out. Take it out, or correct module_keys in the model block.", e.model.Name, perModule)
 		return false
 	}
 	k.index = e.model.Keys + (m-1)*perModule + n - 1
@@ -366,7 +366,7 @@ func (e *evaluator) nearEvent(s string, rng hcl.Range) {
 		return
 	}
 	if hint := didYouMean(s, keyEvents); hint != "" {
-		e.warn(ruleUnknownEvent, rng, "Unknown key event", "No source has a key event %q.%s", s, hint)
+		e.warn(ruleUnknownEvent, rng, "Unknown key event", "No source has a key event %q.%s If phones have yours, silence this rule.", s, hint)
 	}
 }
 

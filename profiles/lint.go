@@ -257,7 +257,7 @@ func (t *lint) reaches(s setting, known *Setting, of about, m Model, version str
 func (t *lint) finish() {
 	for _, r := range t.order {
 		if !r.known {
-			t.once(r.of, ruleUnsupportedSetting, r.setting.source.rng, "Setting that no phone knows", "%s: %s.", r.setting.name, r.why)
+			t.once(r.of, ruleUnsupportedSetting, r.setting.source.rng, "Setting that no phone knows", "%s: %s. Take it out, or set it where phones know it.", r.setting.name, r.why)
 		}
 	}
 }
@@ -376,7 +376,7 @@ func (t *lint) keys(own layer, of about, m Model) {
 	}
 	for _, k := range own.keys {
 		if k.index > last {
-			t.l.warn(of, ruleKeyBeyond, k.source.rng, "Key beyond the model's", "%s has the keys 0 to %d%s, so that there is no key %d.", m.Name, last, with, k.index)
+			t.l.warn(of, ruleKeyBeyond, k.source.rng, "Key beyond the model's", "%s has the keys 0 to %d%s, so that there is no key %d. Take it out, or correct keys and modules in the model block.", m.Name, last, with, k.index)
 		}
 	}
 }
@@ -404,7 +404,7 @@ func (t *lint) phonebook(whole layer, of about, m Model) {
 func (t *lint) templates(own, whole layer, of about) {
 	for _, b := range own.templates {
 		if why := impossible(b.match); why != "" {
-			t.once(of, ruleDeadTemplate, b.source.rng, "Template that never matches", "Nobody can dial %q: %s.", b.match, why)
+			t.once(of, ruleDeadTemplate, b.source.rng, "Template that never matches", "Nobody can dial %q: %s. Correct its match, or take it out.", b.match, why)
 			continue
 		}
 		for _, a := range whole.templates {
@@ -438,6 +438,6 @@ func (t *lint) languages(own, whole layer, of about) {
 		}
 		of.setting = s.name
 		t.l.warn(of, ruleMissingLanguage, s.source.rng, "Language without a file",
-			"%s is %q, and the languages block has %s.%s Phones with a firmware before V10 stay in English.", s.name, value, strings.Join(names, ", "), didYouMean(value, names))
+			"%s is %q, and the languages block has %s.%s Add its file there, or set one of these: phones with a firmware before V10 stay in English.", s.name, value, strings.Join(names, ", "), didYouMean(value, names))
 	}
 }
