@@ -10,6 +10,7 @@ import (
 	"hash"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ func authorize(challenges []string, user, password string, u *url.URL) string {
 			for _, m := range challengeParameter.FindAllStringSubmatch(rest, -1) {
 				p[strings.ToLower(m[1])] = m[2] + m[3]
 			}
-			if a := digest(p, user, password, u.RequestURI()); a != "" {
+			if a := digest(p, user, password, u.RequestURI(), rand.Text()); a != "" {
 				return a
 			}
 		case strings.EqualFold(scheme, "Basic"):
@@ -41,11 +42,13 @@ func authorize(challenges []string, user, password string, u *url.URL) string {
 	return ""
 }
 
-// digest answers a challenge with qop "auth", "" where it is none.
-func digest(p map[string]string, user, password, uri string) string {
+// digest answers a challenge that offers qop "auth", by a nonce of the client's
+// own; "" where it does not.
+func digest(p map[string]string, user, password, uri, client string) string {
 	sums := map[string]func() hash.Hash{"": md5.New, "MD5": md5.New, "SHA-256": sha256.New}
 	sum := sums[strings.ToUpper(p["algorithm"])]
-	if sum == nil || !strings.Contains(p["qop"], "auth") || p["nonce"] == "" {
+	offered := slices.ContainsFunc(strings.Split(p["qop"], ","), func(q string) bool { return strings.TrimSpace(q) == "auth" })
+	if sum == nil || !offered || p["nonce"] == "" {
 		return ""
 	}
 	h := func(parts ...string) string {
@@ -54,10 +57,12 @@ func digest(p map[string]string, user, password, uri string) string {
 		return hex.EncodeToString(s.Sum(nil))
 	}
 	const count = "00000001"
-	client := rand.Text()
 	response := h(h(user, p["realm"], password), p["nonce"], count, client, "auth", h("GET", uri))
 	a := fmt.Sprintf("Digest username=%q, realm=%q, nonce=%q, uri=%q, response=%q, qop=auth, nc=%s, cnonce=%q",
 		user, p["realm"], p["nonce"], uri, response, count, client)
+	if p["opaque"] != "" {
+		a += fmt.Sprintf(", opaque=%q", p["opaque"])
+	}
 	if p["algorithm"] != "" {
 		a += ", algorithm=" + p["algorithm"]
 	}
