@@ -99,9 +99,9 @@ func (p *problem) text() string {
 		switch more := len(phones) - maxPhones; {
 		case len(phones) == 0:
 		case more > 0:
-			detail += fmt.Sprintf(" This is the value for %s and %d more.", strings.Join(phones[:maxPhones], ", "), more)
+			detail += fmt.Sprintf(" This is so for %s and %d more.", strings.Join(phones[:maxPhones], ", "), more)
 		default:
-			detail += " This is the value for " + strings.Join(phones, ", ") + "."
+			detail += " This is so for " + strings.Join(phones, ", ") + "."
 		}
 		lines = append(lines, detail)
 	}
