@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -22,10 +21,10 @@ const maxWaiting = 32
 // it: nothing is handed over, which would cost more than the answer does.
 type pool struct {
 	*Server
-	listener net.Listener
-	ctx      context.Context // ends when what still runs is cut
-	cancel   context.CancelFunc
-	buffers  sync.Pool // of *[]byte, for answers
+	door    *door
+	ctx     context.Context // ends when what still runs is cut
+	cancel  context.CancelFunc
+	buffers sync.Pool // of *[]byte, for answers
 
 	workers  atomic.Int64
 	waiting  atomic.Int64
@@ -38,9 +37,9 @@ type pool struct {
 	sources map[netip.Addr]int
 }
 
-func newPool(ctx context.Context, s *Server, l net.Listener) *pool {
+func newPool(ctx context.Context, s *Server, d *door) *pool {
 	p := &pool{
-		Server: s, listener: l,
+		Server: s, door: d,
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 		failed:  make(chan error, 1),
 		conns:   make(map[*conn]struct{}),
@@ -117,7 +116,7 @@ func (p *pool) work() {
 func (p *pool) accept() (*conn, error) {
 	delay := 5 * time.Millisecond
 	for {
-		inner, err := p.listener.Accept()
+		inner, source, local, err := p.door.accept()
 		if err != nil {
 			var passes interface{ Temporary() bool }
 			if p.stopping.Load() || !errors.As(err, &passes) || !passes.Temporary() {
@@ -128,22 +127,12 @@ func (p *pool) accept() (*conn, error) {
 			delay = min(2*delay, time.Second)
 			continue
 		}
-		c := &conn{Conn: inner, stall: p.Stall}
-		c.source, c.local = addressOf(inner.RemoteAddr()), addressOf(inner.LocalAddr())
-		c.counted = provision.SourceOf(c.source)
+		c := &conn{Conn: inner, stall: p.Stall, source: source, local: local, counted: provision.SourceOf(source)}
 		if p.enter(c) {
 			return c, nil
 		}
 		inner.Close()
 	}
-}
-
-// addressOf gives the zero address, to which no lease is tied, for what has none.
-func addressOf(a net.Addr) netip.Addr {
-	if a, ok := a.(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }
 
 func (p *pool) enter(c *conn) bool {
@@ -172,7 +161,7 @@ func (p *pool) leave(c *conn) {
 // stop takes no more connections, and ends those that wait for a request.
 func (p *pool) stop() {
 	p.stopping.Store(true)
-	p.listener.Close()
+	p.door.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {

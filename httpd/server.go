@@ -63,7 +63,12 @@ type Server struct {
 // within Grace. Then it gives nil. It closes l in any case.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.setDefaults()
-	return newPool(ctx, s, l).serve(ctx)
+	d, err := newDoor(l)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	return newPool(ctx, s, d).serve(ctx)
 }
 
 func (s *Server) setDefaults() {
