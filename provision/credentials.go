@@ -55,11 +55,11 @@ func (n *nonces) check(nonce string, now time.Time) (ours, fresh bool) {
 	return true, -time.Second <= age && age <= nonceTime
 }
 
+// asksFor reports whether a value of Config.HTTPAuth asks for credentials.
+func asksFor(auth string) bool { return auth == AuthDigest || auth == AuthBasic }
+
 // challenges are the values of WWW-Authenticate, the best first.
 func (d *Desk) challenges(auth string, stale bool) []string {
-	if auth != AuthDigest && auth != AuthBasic {
-		return nil
-	}
 	nonce := d.nonces.make(d.now())
 	var list []string
 	for _, algorithm := range []string{"SHA-256", "MD5"} {
@@ -79,8 +79,9 @@ func (d *Desk) challenges(auth string, stale bool) []string {
 type outcome int
 
 const (
-	credentialsWrong outcome = iota
-	credentialsStale         // right, for a nonce that is too old
+	credentialsNone outcome = iota
+	credentialsWrong
+	credentialsStale // right, for a nonce that is too old
 	credentialsRight
 )
 

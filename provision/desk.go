@@ -4,6 +4,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -165,7 +166,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 		// Good enough for what is no secret; the guard does not look at it.
 		q.MAC = hint
 	}
-	q.Model = firstOf(p.Model, profiles.ModelOf(id.vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
+	q.Model = cmp.Or(p.Model, profiles.ModelOf(id.vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
 	e.model = q.Model
 	if !strings.EqualFold(said, q.Model) {
 		q.Version, q.Parts = "", profiles.Parts{} // of some other phone
@@ -267,7 +268,7 @@ func preview(set documents, v Preview) (profiles.Request, error) {
 		who = p.MAC
 	}
 	q := profiles.Request{
-		Path: p, MAC: who, Model: firstOf(p.Model, v.Model, configuredModel(set, who)),
+		Path: p, MAC: who, Model: cmp.Or(p.Model, v.Model, configuredModel(set, who)),
 		Version: v.Running.Version, Parts: v.Running.Parts, Reveal: v.Reveal,
 	}
 	q.Server = set.Server(q.Model, v.Local.Unmap())
@@ -354,15 +355,6 @@ func configuredModel(set documents, m mac.Addr) string {
 	}
 	phone, _ := set.Phone(m)
 	return phone.Model
-}
-
-func firstOf(names ...string) string {
-	for _, s := range names {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
 
 // maxLogged bounds what a client's text takes of a line in the log.

@@ -92,30 +92,31 @@ func (d *Desk) guard(set documents, own mac.Addr, r Request, id identity) (by st
 	case id.mac == own:
 		return id.by, nil
 	}
-	auth := d.auth()
-	if challenges := d.challenges(auth, false); challenges != nil && r.Protocol != protocolTFTP {
-		if d.misses.barred(r.Source, d.now()) {
-			return "", errShutOut // else who goes on guessing would be told when it is right
-		}
-		const reason = "what belongs to %s goes only to its own address, or with its http_client_user and http_client_pass"
-		refusal := refuse(http.StatusUnauthorized, reason, own)
-		refusal.Challenges = challenges
-		if r.Authorization == "" {
-			// How everybody begins who has credentials: no miss.
-			return "", refusal
-		}
-		switch d.credentials(auth, own, r) {
-		case credentialsRight:
-			return ByCredentials, nil
-		case credentialsStale:
-			refusal.Challenges = d.challenges(auth, true)
-			return "", refusal
-		case credentialsWrong:
-		}
-		return "", d.missed(r, refusal)
+	if auth := d.auth(); asksFor(auth) && r.Protocol != protocolTFTP {
+		return d.login(auth, own, r)
 	}
 	return "", d.missed(r, refuse(http.StatusForbidden,
 		"what belongs to %s goes only to its own address, leased here or seen on the wire, and %s is not it: let the phone use DHCP, then restart it", own, r.Source))
+}
+
+// login is the guard's way in for who has credentials.
+func (d *Desk) login(auth string, own mac.Addr, r Request) (by string, err error) {
+	if d.misses.barred(r.Source, d.now()) {
+		return "", errShutOut // else who goes on guessing would be told when it is right
+	}
+	said := credentialsNone
+	if r.Authorization != "" {
+		said = d.credentials(auth, own, r)
+	}
+	if said == credentialsRight {
+		return ByCredentials, nil
+	}
+	refusal := refuse(http.StatusUnauthorized, "what belongs to %s goes only to its own address, or with its http_client_user and http_client_pass", own)
+	refusal.Challenges = d.challenges(auth, said == credentialsStale)
+	if said == credentialsWrong {
+		return "", d.missed(r, refusal)
+	}
+	return "", refusal // how everybody begins who has credentials: no miss
 }
 
 // admit asks the guard, and notes who turned out to be there.
