@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 )
 
@@ -16,9 +15,7 @@ func (c *checkCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		out := json.NewEncoder(a.Stdout)
-		out.SetIndent("", "  ")
-		if err := out.Encode(cfg.Report); err != nil {
+		if err := printJSON(a.Stdout, cfg.Report); err != nil {
 			return err
 		}
 	} else {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
@@ -250,10 +249,7 @@ func masked(s string) string { return seals.ReplaceAllString(s, "********") }
 
 func (c *diffCmd) print(w io.Writer, d phoneDiff) error {
 	if c.JSON {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		return out.Encode(d)
+		return printPlainJSON(w, d)
 	}
 	for _, note := range d.Notes {
 		fmt.Fprintf(w, "# %s\n", note)

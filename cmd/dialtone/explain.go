@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -21,13 +20,10 @@ func (c *renderCmd) explain(w io.Writer, desk *provision.Desk, view provision.Pr
 		return err
 	}
 	if c.JSON {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
 		if list == nil {
 			list = []profiles.Explained{}
 		}
-		return out.Encode(list)
+		return printPlainJSON(w, list)
 	}
 	return writeExplained(w, list)
 }

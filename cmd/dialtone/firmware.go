@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,12 +36,6 @@ func imageFolder(path string) (configuration, *firmware.Store, error) {
 		return cfg, nil, fmt.Errorf("the configuration has %s: see dialtone check", count(cfg.Report.Errors(), "error"))
 	}
 	return cfg, firmware.New(filepath.Join(cfg.Appliance.FilesDir, "firmware")), nil
-}
-
-func printJSON(w io.Writer, v any) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
 }
 
 type firmwareAddCmd struct {
@@ -227,13 +220,16 @@ func (i listedImage) wanters() string {
 }
 
 // listImages gives the images that are there, and those that should be.
-func listImages(set *profiles.Set, store *firmware.Store) ([]listedImage, error) {
+func listImages(path string) ([]listedImage, *firmware.Store, error) {
+	cfg, store, err := imageFolder(path)
+	if err != nil {
+		return nil, nil, err
+	}
 	files, err := store.List()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	needs := set.Needs()
-	list := []listedImage{}
+	set, list := cfg.Set, []listedImage{}
 	for _, f := range files {
 		image := set.Image(f.Path)
 		one := listedImage{Path: f.Path, Model: image.Model, Version: image.Version, Kind: image.Kind, Size: f.Size, SHA256: f.Sum.SHA256, State: imageGood}
@@ -247,7 +243,7 @@ func listImages(set *profiles.Set, store *firmware.Store) ([]listedImage, error)
 		}
 		list = append(list, one)
 	}
-	for _, n := range needs {
+	for _, n := range set.Needs() {
 		i := slices.IndexFunc(list, func(l listedImage) bool { return l.Path == n.Path })
 		if i < 0 {
 			i = len(list)
@@ -259,7 +255,7 @@ func listImages(set *profiles.Set, store *firmware.Store) ([]listedImage, error)
 		}
 	}
 	slices.SortFunc(list, func(a, b listedImage) int { return cmp.Compare(a.Path, b.Path) })
-	return list, nil
+	return list, store, nil
 }
 
 func writeImages(w io.Writer, list []listedImage) error {
@@ -276,11 +272,7 @@ func writeImages(w io.Writer, list []listedImage) error {
 }
 
 func (c *firmwareLsCmd) Run(a *app) error {
-	cfg, store, err := imageFolder(c.Config)
-	if err != nil {
-		return err
-	}
-	list, err := listImages(cfg.Set, store)
+	list, store, err := listImages(c.Config)
 	if err != nil {
 		return err
 	}
@@ -300,11 +292,7 @@ type firmwareVerifyCmd struct {
 }
 
 func (c *firmwareVerifyCmd) Run(a *app) error {
-	cfg, store, err := imageFolder(c.Config)
-	if err != nil {
-		return err
-	}
-	list, err := listImages(cfg.Set, store)
+	list, store, err := listImages(c.Config)
 	if err != nil {
 		return err
 	}

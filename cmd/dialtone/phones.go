@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -73,9 +72,7 @@ func (c *phonesListCmd) Run(a *app) error {
 	}
 	list := listPhones(cfg.Set, desk, known)
 	if c.JSON {
-		out := json.NewEncoder(a.Stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(list)
+		return printJSON(a.Stdout, list)
 	}
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MAC\tNAME\tMODEL\tVERSION\tADDRESS\tLAST SEEN\tSTATE")

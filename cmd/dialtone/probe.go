@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -54,10 +53,7 @@ func (c *probeCmd) Run(a *app) error {
 		return fmt.Errorf("asking for DHCP servers on %s: %w", c.Interface, err)
 	}
 	if c.JSON {
-		out := json.NewEncoder(a.Stdout)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		return out.Encode(servers)
+		return printPlainJSON(a.Stdout, servers)
 	}
 	if len(servers) == 0 {
 		fmt.Fprintf(a.Stdout, "no DHCP server answers on %s\n", c.Interface)

@@ -1,7 +1,5 @@
 package main
 
-import "encoding/json"
-
 type schemaCmd struct {
 	JSON bool `default:"true" negatable:"" hidden:"" help:"There is no other format."`
 	settingsSource
@@ -16,7 +14,5 @@ func (c *schemaCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(a.Stdout)
-	out.SetIndent("", "  ")
-	return out.Encode(schema)
+	return printJSON(a.Stdout, schema)
 }

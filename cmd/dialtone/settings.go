@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,9 +37,7 @@ func (c *settingsCmd) Run(a *app) error {
 		}
 	}
 	if c.JSON {
-		out := json.NewEncoder(a.Stdout)
-		out.SetIndent("", "  ")
-		return out.Encode(found)
+		return printJSON(a.Stdout, found)
 	}
 	if len(found) == 0 {
 		fmt.Fprintf(a.Stderr, "No setting has %s in its name, meaning or values.\n", strings.Join(c.Word, " and "))

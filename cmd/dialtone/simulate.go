@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -133,10 +132,7 @@ func (c *simulateCmd) report(a *app, steps io.Writer, phones []booted) error {
 			}
 			v = states
 		}
-		out := json.NewEncoder(a.Stdout)
-		out.SetEscapeHTML(false)
-		out.SetIndent("", "  ")
-		if err := out.Encode(v); err != nil {
+		if err := printPlainJSON(a.Stdout, v); err != nil {
 			return fmt.Errorf("writing JSON: %w", err)
 		}
 	}
