@@ -18,6 +18,7 @@ import (
 
 	"dialtone/dhcpd"
 	"dialtone/internal/config"
+	"dialtone/internal/folder"
 	"dialtone/internal/leasefile"
 	"dialtone/internal/mac"
 	"dialtone/profiles"
@@ -113,7 +114,7 @@ func (c *leasesExportCmd) Run(a *app) error {
 	if _, err := os.Stat(owner); errors.Is(err, fs.ErrNotExist) {
 		owner = filepath.Dir(c.File)
 	}
-	if err := giveToOwner(f.Name(), owner); err != nil {
+	if err := folder.Own(f.File, owner); err != nil {
 		return err
 	}
 	return f.CloseAtomicallyReplace()

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -221,23 +220,6 @@ func openStopped(a *app, cfg configuration) (_ leaseTable, err error) {
 		return nil, err
 	}
 	return stoppedTable{db, server}, nil
-}
-
-// giveToOwner gives a file that root has made to the owner of another, or of a
-// folder: the service does not run as root.
-func giveToOwner(path, of string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	info, err := os.Stat(of)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
 func (t stoppedTable) Import(leases []leasefile.Lease, dry bool) ([]verdict, error) {

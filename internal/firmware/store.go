@@ -18,11 +18,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"dialtone/internal/folder"
 )
 
 // Store is a folder of images.
@@ -100,13 +101,13 @@ func (s *Store) Add(name string, image io.Reader, force bool) (a Added, err erro
 		return a, ErrDifferent
 	}
 	if !a.Already {
-		if err := errors.Join(f.Chmod(0o644), own(f, s.dir), f.Sync(), f.Close()); err != nil {
+		if err := errors.Join(f.Chmod(0o644), folder.Own(f, s.dir), f.Sync(), f.Close()); err != nil {
 			return a, fmt.Errorf("writing: %w", err)
 		}
 		if err := os.Rename(f.Name(), full); err != nil {
 			return a, fmt.Errorf("putting it in place: %w", err)
 		}
-		if err := syncDir(filepath.Dir(full)); err != nil {
+		if err := folder.Sync(filepath.Dir(full)); err != nil {
 			return a, err
 		}
 	}
@@ -147,7 +148,7 @@ func (s *Store) Remove(name string) error {
 		}
 		return fmt.Errorf("there is no %s", full)
 	}
-	return syncDir(filepath.Dir(full))
+	return folder.Sync(filepath.Dir(full))
 }
 
 // List gives the images, and what the index has that is no longer there.
@@ -251,13 +252,13 @@ func (s *Store) change(how func(map[string]Sum)) error {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	_, err = f.Write(writeSums(sums))
-	if err := errors.Join(err, f.Chmod(0o644), own(f, s.dir), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(0o644), folder.Own(f, s.dir), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("writing the index: %w", err)
 	}
 	if err := os.Rename(f.Name(), filepath.Join(s.dir, SumsFile)); err != nil {
 		return fmt.Errorf("writing the index: %w", err)
 	}
-	return syncDir(s.dir)
+	return folder.Sync(s.dir)
 }
 
 // temporary is the pattern of what is not in its place yet. It is made under the
@@ -287,33 +288,4 @@ func (s *Store) lock() (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", s.dir, err), d.Close())
 	}
 	return func() { _ = d.Close() }, nil
-}
-
-// own gives what root makes to the owner of the folder.
-func own(f *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	return f.Chown(int(st.Uid), int(st.Gid))
-}
-
-// syncDir makes durable which files a folder has.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", dir, err)
-	}
-	return nil
 }

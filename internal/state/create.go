@@ -2,11 +2,11 @@ package state
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"dialtone/internal/folder"
 )
 
 // Create makes a file of the state folder, mode 0600, that is there whole and
@@ -24,16 +24,8 @@ func Create(path string, content []byte) error {
 	if _, err := f.Write(content); err != nil {
 		return err
 	}
-	if os.Geteuid() == 0 {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-				return err
-			}
-		}
+	if err := folder.Own(f, dir); err != nil {
+		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -44,7 +36,7 @@ func Create(path string, content []byte) error {
 			return err
 		}
 	}
-	return syncDir(dir)
+	return folder.Sync(dir)
 }
 
 // tidy removes what a power cut has left of making a file that is there now.
@@ -56,17 +48,4 @@ func tidy(path string) error {
 		}
 	}
 	return err
-}
-
-// syncDir makes durable which files a folder has.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", dir, err)
-	}
-	return nil
 }

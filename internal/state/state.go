@@ -21,6 +21,8 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"dialtone/internal/folder"
 )
 
 // File is the database's name in the state folder.
@@ -41,7 +43,7 @@ func Open(dir string) (*bbolt.DB, error) {
 		return nil, err
 	}
 	// The last start may have ended between the link and the sync of the folder.
-	if err := errors.Join(syncDir(dir), tidy(path)); err != nil {
+	if err := errors.Join(folder.Sync(dir), tidy(path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), db.Close())
 	}
 	return db, nil
