@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -27,51 +26,31 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are the command line's.
 type options struct {
-	servers, scenarios []string
-	sizes              sizes
-	dialtone           string
-	dir                string
-	install, json      bool
+	rig.Options
+	sizes sizes
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("dhcp", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	var names []string
+	seconds := fs.Int("seconds", 0, "the length of a trial (default 10, or 2 with -quick)")
+	small := fs.Bool("quick", false, "small sizes, to see that everything works")
+	var servers, names []string
+	for _, p := range peers("") {
+		servers = append(servers, p.name)
+	}
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	servers := fs.String("servers", "dialtone,kea,dnsmasq,isc", "the servers to measure")
-	which := fs.String("scenarios", strings.Join(names, ","), "the scenarios to measure")
-	seconds := fs.Int("seconds", 0, "the length of a trial (default 10, or 2 with -quick)")
-	small := fs.Bool("quick", false, "small sizes, to see that everything works")
-	fs.StringVar(&o.dialtone, "dialtone", "bin/dialtone", "the program to measure")
-	fs.StringVar(&o.dir, "dir", "/var/tmp", "a folder on a real disk, for the servers' state")
-	fs.BoolVar(&o.install, "install", true, "install with apt-get what is missing")
-	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
-	if err := fs.Parse(args); err != nil {
+	if err := o.Parse(fs, args, servers, names); err != nil {
 		return o, err
 	}
-	o.servers, o.scenarios, o.sizes = strings.Split(*servers, ","), strings.Split(*which, ","), full
-	if *small {
+	if o.sizes = full; *small {
 		o.sizes = quick
 	}
 	if *seconds > 0 {
 		o.sizes.seconds = *seconds
-	}
-	for _, s := range o.scenarios {
-		if !slices.Contains(names, s) {
-			return o, fmt.Errorf("no scenario %q; there are %s", s, strings.Join(names, ", "))
-		}
-	}
-	for _, s := range o.servers {
-		if !slices.ContainsFunc(peers(o.dialtone), func(p peer) bool { return p.name == s }) {
-			return o, fmt.Errorf("no server %q; there are dialtone, kea, dnsmasq, isc", s)
-		}
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, nil
 }
@@ -121,7 +100,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		return errors.New("network namespaces need root")
 	}
 	b := &bench{sizes: o.sizes, log: slog.New(slog.NewTextHandler(stderr, nil))}
-	if b.dir, err = os.MkdirTemp(o.dir, "bench-dhcp-"); err != nil {
+	if b.dir, err = os.MkdirTemp(o.Dir, "bench-dhcp-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
@@ -131,10 +110,10 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 
 	var among []peer
 	var left []string
-	if o.install {
+	if o.Install {
 		need := map[string][]string{"perfdhcp": {"kea-admin"}, "perf": {"linux-perf"}}
-		for _, p := range peers(o.dialtone) {
-			if slices.Contains(o.servers, p.name) && p.packages != nil {
+		for _, p := range peers(o.Dialtone) {
+			if slices.Contains(o.Servers, p.name) && p.packages != nil {
 				need[p.program] = p.packages
 			}
 		}
@@ -142,8 +121,8 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 			left = append(left, fmt.Sprintf("Packages could not be installed: %v.", err))
 		}
 	}
-	for _, p := range peers(o.dialtone) {
-		if !slices.Contains(o.servers, p.name) {
+	for _, p := range peers(o.Dialtone) {
+		if !slices.Contains(o.Servers, p.name) {
 			continue
 		}
 		if _, err := exec.LookPath(p.program); err != nil {
@@ -163,30 +142,25 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 
 	for _, p := range among {
 		for _, s := range scenarios {
-			if !slices.Contains(o.scenarios, s.name) || ctx.Err() != nil {
+			if !slices.Contains(o.Scenarios, s.name) || ctx.Err() != nil {
 				continue
 			}
 			b.log.Info("scenario", "name", s.name, "server", p.name)
 			err := s.run(ctx, b, p)
-			if ctx.Err() != nil {
-				b.report.Notes = append(b.report.Notes, "Interrupted: the table is not complete.")
-			} else if err != nil {
+			if err != nil && ctx.Err() == nil {
 				b.log.Error("scenario", "name", s.name, "server", p.name, "err", err)
-				b.report.Notes = append(b.report.Notes, fmt.Sprintf("%s, %s: %s", p.title, s.name, strings.Join(strings.Fields(err.Error()), " ")))
+				b.report.Note("%s, %s: %v", p.title, s.name, err)
 			}
 		}
 	}
-	if o.json {
-		return errors.Join(ctx.Err(), b.report.WriteJSON(stdout))
-	}
-	return errors.Join(ctx.Err(), b.report.WriteMarkdown(stdout, rows(b.sizes)))
+	return b.report.Write(ctx, stdout, o.JSON, rows(b.sizes))
 }
 
 // plan says how long it will take.
 func (b *bench) plan(o options, among []peer, w io.Writer) {
 	total := 0.0
 	for _, s := range scenarios {
-		if slices.Contains(o.scenarios, s.name) {
+		if slices.Contains(o.Scenarios, s.name) {
 			m := s.minutes(b.sizes)
 			total += m * float64(len(among))
 			fmt.Fprintf(w, "%-8s %4.1f min for each of %d servers\n", s.name, m, len(among))

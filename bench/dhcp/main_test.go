@@ -75,7 +75,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.sizes.seconds != 3 || o.sizes.large != quick.large || !cmp.Equal(o.scenarios, []string{"sync", "held"}) {
+	if o.sizes.seconds != 3 || o.sizes.large != quick.large || !cmp.Equal(o.Scenarios, []string{"sync", "held"}) {
 		t.Errorf("options %+v", o)
 	}
 	for want, args := range map[string][]string{

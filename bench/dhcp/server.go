@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -85,15 +84,7 @@ func boot(ctx context.Context, p peer, s setup) (_ *server, err error) {
 }
 
 // stop ends the server and takes its wire away.
-func (s *server) stop() error {
-	if s.Process != nil {
-		s.Process.Stop(syscall.SIGTERM)
-	}
-	if s.site != nil {
-		return s.site.Close()
-	}
-	return nil
-}
+func (s *server) stop() error { return rig.End(s.site, s.Process) }
 
 // probe has one client behind the relay bound, asking every 50 ms, and says
 // how long that took.

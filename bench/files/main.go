@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -26,11 +25,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are the command line's.
 type options struct {
-	servers, scenarios []string
-	only               *regexp.Regexp // of loads
-	sizes              sizes
-	dialtone, dir      string
-	install, json      bool
+	rig.Options
+	only  *regexp.Regexp // of loads
+	sizes sizes
 }
 
 // sizes are how much is measured.
@@ -50,41 +47,21 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("files", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	servers := fs.String("servers", strings.Join(names(), ","), "the servers to measure")
-	which := fs.String("scenarios", "documents,images,tftp,misuse", "the scenarios to measure")
 	only := fs.String("only", "", "of documents, images and tftp, the loads whose key matches the regular expression, such as tftp-512-1")
 	small := fs.Bool("quick", false, "small sizes, to see that everything works")
 	rounds := fs.Int("rounds", 0, "trials of each server (default 3, or 1 with -quick)")
-	fs.StringVar(&o.dialtone, "dialtone", "bin/dialtone", "the program to measure")
-	fs.StringVar(&o.dir, "dir", "/var/tmp", "a folder on a real disk, for the servers' files")
-	fs.BoolVar(&o.install, "install", true, "install with apt-get what is missing")
-	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
-	if err := fs.Parse(args); err != nil {
+	if err := o.Parse(fs, args, names(), scenarios); err != nil {
 		return o, err
 	}
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return o, fmt.Errorf("reading -only: %w", err)
 	}
-	o.servers, o.scenarios, o.sizes = strings.Split(*servers, ","), strings.Split(*which, ","), full
-	if *small {
+	if o.sizes = full; *small {
 		o.sizes = quick
 	}
 	if *rounds > 0 {
 		o.sizes.rounds = *rounds
-	}
-	for _, s := range o.servers {
-		if !slices.Contains(names(), s) {
-			return o, fmt.Errorf("no server %q; there are %s", s, strings.Join(names(), ", "))
-		}
-	}
-	for _, s := range o.scenarios {
-		if !slices.Contains(scenarios, s) {
-			return o, fmt.Errorf("no scenario %q; there are %s", s, strings.Join(scenarios, ", "))
-		}
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, nil
 }
@@ -100,7 +77,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		return errors.New("network namespaces need root")
 	}
 	b := &bench{sizes: o.sizes, only: o.only, log: slog.New(slog.NewTextHandler(stderr, nil))}
-	if b.dir, err = os.MkdirTemp(o.dir, "bench-files-"); err != nil {
+	if b.dir, err = os.MkdirTemp(o.Dir, "bench-files-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
@@ -109,8 +86,8 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 	}
 	// Debian's tftpd-hpa and atftpd exclude each other.
 	unpacked := filepath.Join(b.dir, "unpacked")
-	all := peers(o.dialtone, filepath.Join(unpacked, "usr/sbin/in.tftpd"))
-	if o.install {
+	all := peers(o.Dialtone, filepath.Join(unpacked, "usr/sbin/in.tftpd"))
+	if o.Install {
 		need := map[string][]string{"wrk": {"wrk"}}
 		for _, p := range all {
 			if p.packages != nil {
@@ -118,10 +95,10 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 			}
 		}
 		if err := rig.Install(ctx, need, stderr); err != nil {
-			b.note("Packages could not be installed: %v.", err)
+			b.report.Note("Packages could not be installed: %v.", err)
 		}
 		if err := rig.Unpack(ctx, "tftpd-hpa", unpacked, stderr); err != nil {
-			b.note("%v.", err)
+			b.report.Note("%v.", err)
 		}
 	}
 	defer func() {
@@ -130,11 +107,11 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		}
 	}()
 	for _, p := range all {
-		if !slices.Contains(o.servers, p.name) {
+		if !slices.Contains(o.Servers, p.name) {
 			continue
 		}
 		if _, err := exec.LookPath(p.program); err != nil {
-			b.note("%s is left out: %v.", p.title, err)
+			b.report.Note("%s is left out: %v.", p.title, err)
 			continue
 		}
 		if err := b.boot(ctx, p); err != nil {
@@ -142,18 +119,14 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		}
 		b.report.AddPeer(p.name, p.title, append([]string{p.program}, p.version...))
 	}
-	for _, s := range o.scenarios {
+	for _, s := range o.Scenarios {
 		if ctx.Err() != nil {
-			b.note("Interrupted: the table is not complete.")
 			break
 		}
 		b.log.Info("scenario", "name", s)
 		if err := b.scenario(ctx, s); err != nil && ctx.Err() == nil {
-			b.note("%s: %v", s, err)
+			b.report.Note("%s: %v", s, err)
 		}
 	}
-	if o.json {
-		return errors.Join(ctx.Err(), b.report.WriteJSON(stdout))
-	}
-	return errors.Join(ctx.Err(), b.report.WriteMarkdown(stdout, rows(b.sizes)))
+	return b.report.Write(ctx, stdout, o.JSON, rows(b.sizes))
 }

@@ -9,7 +9,7 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	o, err := parse([]string{"-quick", "-rounds", "2", "-servers", "dialtone,nginx", "-scenarios", "images"}, io.Discard)
-	if err != nil || o.sizes.rounds != 2 || o.sizes.missing != quick.missing || len(o.servers) != 2 {
+	if err != nil || o.sizes.rounds != 2 || o.sizes.missing != quick.missing || len(o.Servers) != 2 {
 		t.Errorf("options %+v, %v", o, err)
 	}
 	for want, args := range map[string][]string{

@@ -29,10 +29,6 @@ type bench struct {
 	image    []byte
 }
 
-func (b *bench) note(format string, args ...any) {
-	b.report.Notes = append(b.report.Notes, strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
-}
-
 var scenarios = []string{"documents", "images", "tftp", "misuse"}
 
 // load is one line of the table and how it is measured.

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -189,15 +188,7 @@ func (s *server) url(path string) string {
 	return fmt.Sprintf("http://%s/%s", s.site.ServerAddr, path)
 }
 
-func (s *server) stop() error {
-	if s.Process != nil {
-		s.Process.Stop(syscall.SIGTERM)
-	}
-	if s.site != nil {
-		return s.site.Close()
-	}
-	return nil
-}
+func (s *server) stop() error { return rig.End(s.site, s.Process) }
 
 func dialtoneCommand(s *server) ([]string, error) {
 	conf, state := filepath.Join(s.dir, "dialtone.hcl"), filepath.Join(s.dir, "state")
@@ -236,24 +227,7 @@ profile "everybody" {
 }
 
 func nginxCommand(s *server) ([]string, error) {
-	conf := filepath.Join(s.dir, "nginx.conf")
-	return []string{"-p", s.dir, "-c", conf, "-e", filepath.Join(s.dir, "error.log")}, rig.WriteConfig(conf, `daemon off;
-user root;
-worker_processes auto;
-pid %[1]s/nginx.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_requests 100000000;
-  open_file_cache max=1000;
-  types { text/xml xml; }
-  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
-  uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-  server { listen 80 backlog=4096; root %[2]s; }
-}
-`, s.dir, s.files)
+	return rig.Nginx(s.dir, s.files)
 }
 
 func hpaCommand(s *server) ([]string, error) {

@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"time"
 
 	"dialtone/bench/internal/rig"
@@ -24,12 +23,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are the command line's.
 type options struct {
-	servers, scenarios []string
-	phones             int
-	image              int // MB
-	rounds             int
-	dialtone, dir      string
-	install, json      bool
+	rig.Options
+	phones int
+	image  int // MB
+	rounds int
 }
 
 var scenarios = []string{"documents", "http", "tftp"}
@@ -38,38 +35,22 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("storm", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	servers := fs.String("servers", "dialtone,dnsmasq", "the servers to measure")
-	which := fs.String("scenarios", strings.Join(scenarios, ","), "the scenarios to measure")
 	small := fs.Bool("quick", false, "20 phones and images of 1 MB, to see that everything works")
 	fs.IntVar(&o.phones, "phones", 250, "how many phones")
 	fs.IntVar(&o.image, "image", 20, "MB of the image")
 	fs.IntVar(&o.rounds, "rounds", 3, "trials of each server, the median counts; of TFTP there is one")
-	fs.StringVar(&o.dialtone, "dialtone", "bin/dialtone", "the program to measure")
-	fs.StringVar(&o.dir, "dir", "/var/tmp", "a folder on a real disk, for state and files")
-	fs.BoolVar(&o.install, "install", true, "install with apt-get what is missing")
-	fs.BoolVar(&o.json, "json", false, "print JSON instead of Markdown")
-	if err := fs.Parse(args); err != nil {
+	var servers []string
+	for _, p := range peers("", "") {
+		servers = append(servers, p.name)
+	}
+	if err := o.Parse(fs, args, servers, scenarios); err != nil {
 		return o, err
 	}
 	if *small {
 		o.phones, o.image, o.rounds = 20, 1, 1
 	}
-	o.servers, o.scenarios = strings.Split(*servers, ","), strings.Split(*which, ",")
-	for _, s := range o.scenarios {
-		if !slices.Contains(scenarios, s) {
-			return o, fmt.Errorf("no scenario %q; there are %s", s, strings.Join(scenarios, ", "))
-		}
-	}
-	for _, s := range o.servers {
-		if !slices.ContainsFunc(peers("", ""), func(p peer) bool { return p.name == s }) {
-			return o, fmt.Errorf("no server %q; there are dialtone, dnsmasq", s)
-		}
-	}
 	if o.phones < 1 || o.phones > 2000 || o.image < 1 || o.image > 100 || o.rounds < 1 {
 		return o, errors.New("1 to 2,000 phones, 1 to 100 MB, 1 round or more")
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, nil
 }
@@ -104,7 +85,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		return errors.New("network namespaces need root")
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	dir, err := os.MkdirTemp(o.dir, "bench-storm-")
+	dir, err := os.MkdirTemp(o.Dir, "bench-storm-")
 	if err != nil {
 		return err
 	}
@@ -113,10 +94,10 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if o.install {
+	if o.Install {
 		need := map[string][]string{"dnsmasq": {"dnsmasq-base"}, "nginx": {"nginx-light"}}
 		if err := rig.Install(ctx, need, stderr); err != nil {
-			report.Notes = append(report.Notes, fmt.Sprintf("Packages could not be installed: %v.", err))
+			report.Note("Packages could not be installed: %v.", err)
 		}
 	}
 	office, err := newOffice(ctx, o, dir)
@@ -124,8 +105,8 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	var among []peer
-	for _, p := range peers(o.dialtone, office.files) {
-		if !slices.Contains(o.servers, p.name) {
+	for _, p := range peers(o.Dialtone, office.files) {
+		if !slices.Contains(o.Servers, p.name) {
 			continue
 		}
 		var versions [][]string
@@ -136,13 +117,13 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 			versions = append(versions, append([]string{part.program}, part.version...))
 		}
 		if err != nil {
-			report.Notes = append(report.Notes, fmt.Sprintf("%s is left out: %v.", p.title, err))
+			report.Note("%s is left out: %v.", p.title, err)
 			continue
 		}
 		report.AddPeer(p.name, p.title, versions...)
 		among = append(among, p)
 	}
-	for _, s := range o.scenarios {
+	for _, s := range o.Scenarios {
 		rounds := o.rounds
 		if s == "tftp" {
 			rounds = 1
@@ -155,7 +136,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 				}
 				r, err := office.storm(ctx, p, s)
 				if err != nil {
-					report.Notes = append(report.Notes, fmt.Sprintf("%s, %s: %s", p.title, s, strings.Join(strings.Fields(err.Error()), " ")))
+					report.Note("%s, %s: %v", p.title, s, err)
 					continue
 				}
 				log.Info("storm", "server", p.name, "scenario", s, "outcome", fmt.Sprintf("%+v", r))
@@ -173,13 +154,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 			report.Record(s+"-resident", name, rig.Figure{Value: rig.Megabytes(r.resident)})
 		}
 	}
-	if ctx.Err() != nil {
-		report.Notes = append(report.Notes, "Interrupted: the table is not complete.")
-	}
-	if o.json {
-		return errors.Join(ctx.Err(), report.WriteJSON(stdout))
-	}
-	return errors.Join(ctx.Err(), report.WriteMarkdown(stdout, rows(o)))
+	return report.Write(ctx, stdout, o.JSON, rows(o))
 }
 
 // limit is when a storm is given up.

@@ -12,7 +12,7 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	o, err := parse([]string{"-quick", "-scenarios", "http", "-servers", "dnsmasq"}, io.Discard)
-	if err != nil || o.phones != 20 || o.image != 1 || o.rounds != 1 || !cmp.Equal(o.scenarios, []string{"http"}) {
+	if err != nil || o.phones != 20 || o.image != 1 || o.rounds != 1 || !cmp.Equal(o.Scenarios, []string{"http"}) {
 		t.Errorf("options %+v, %v", o, err)
 	}
 	for want, args := range map[string][]string{

@@ -55,7 +55,7 @@ func newOffice(ctx context.Context, o options, dir string) (*office, error) {
 	if err := f.configure(conf, filepath.Join(conf, "files")); err != nil {
 		return nil, err
 	}
-	program, err := exec.LookPath(o.dialtone)
+	program, err := exec.LookPath(o.Dialtone)
 	if err != nil {
 		return nil, err
 	}
@@ -171,25 +171,7 @@ func peers(dialtone, files string) []peer {
 			},
 			{
 				program: "nginx", version: []string{"-v"},
-				command: func(_ *office, dir string) ([]string, error) {
-					conf := filepath.Join(dir, "nginx.conf")
-					return []string{"-p", dir, "-c", conf, "-e", filepath.Join(dir, "error.log")}, rig.WriteConfig(conf, `daemon off;
-user root;
-worker_processes auto;
-pid %[1]s/nginx.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  open_file_cache max=1000;
-  types { text/xml xml; text/html htm; }
-  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
-  uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-  server { listen 80 backlog=4096; root %[2]s; }
-}
-`, dir, files)
-				},
+				command: func(_ *office, dir string) ([]string, error) { return rig.Nginx(dir, files) },
 			},
 		}},
 	}

@@ -254,3 +254,15 @@ func (t *Tree) add(pid string) error {
 	}
 	return nil
 }
+
+// End stops a server with SIGTERM, where it was started, and takes its site away,
+// where there is one.
+func End(s *Site, p *Process) error {
+	if p != nil {
+		p.Stop(syscall.SIGTERM)
+	}
+	if s == nil {
+		return nil
+	}
+	return s.Close()
+}

@@ -1,7 +1,9 @@
 package rig
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -133,6 +135,23 @@ func Digits(v float64, decimals int) string {
 		whole = "-" + whole
 	}
 	return whole
+}
+
+// Note adds a remark, on one line.
+func (r *Report) Note(format string, args ...any) {
+	r.Notes = append(r.Notes, strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
+}
+
+// Write prints what was measured, as JSON or as a table of rows. Where ctx has
+// ended it says that there would be more, and gives its error.
+func (r *Report) Write(ctx context.Context, w io.Writer, asJSON bool, rows []Row) error {
+	if ctx.Err() != nil {
+		r.Note("Interrupted: the table is not complete.")
+	}
+	if asJSON {
+		return errors.Join(ctx.Err(), r.WriteJSON(w))
+	}
+	return errors.Join(ctx.Err(), r.WriteMarkdown(w, rows))
 }
 
 // WriteJSON prints all that was recorded.
