@@ -15,19 +15,26 @@ import (
 	"dialtone/provision"
 )
 
-// exchange sends all of input on one connection, and gives all that comes back.
-func exchange(t testing.TB, addr, input string) string {
+// send sends input on a connection of its own.
+func send(t testing.TB, addr, input string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.WriteString(c, input); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+	return c.(*net.TCPConn)
+}
+
+// exchange sends all of input on one connection, and gives all that comes back.
+func exchange(t testing.TB, addr, input string) string {
+	t.Helper()
+	c := send(t, addr, input)
+	defer c.Close()
+	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	all, err := io.ReadAll(c)
