@@ -188,7 +188,7 @@ func NewReport(name, folder string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Machine = append(r.Machine, "state folders on "+disk)
+	r.Machine = append(r.Machine, "state folders on "+disk, "TCP with "+Congestion+" over a veth pair")
 	return r, nil
 }
 

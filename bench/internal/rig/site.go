@@ -113,13 +113,13 @@ func NewSite(prefix netip.Prefix) (s *Site, err error) {
 		if err := netlink.LinkAdd(veth); err != nil {
 			return fmt.Errorf("making a veth pair: %w", err)
 		}
-		return AddAddress(ServerIf, netip.PrefixFrom(s.ServerAddr, prefix.Bits()))
+		return addEnd(ServerIf, netip.PrefixFrom(s.ServerAddr, prefix.Bits()))
 	})
 	if err != nil {
 		return s, err
 	}
 	err = s.Client.Do(func() error {
-		if err := AddAddress(ClientIf, netip.PrefixFrom(s.ClientAddr, prefix.Bits())); err != nil {
+		if err := addEnd(ClientIf, netip.PrefixFrom(s.ClientAddr, prefix.Bits())); err != nil {
 			return err
 		}
 		ifi, err := net.InterfaceByName(ClientIf)
@@ -152,6 +152,36 @@ func waitUp(name string) error {
 	return fmt.Errorf("interface %s is not up within %s", name, patience)
 }
 
+// Congestion is how TCP finds its rate on the wire, whatever the machine has as its
+// default: Debian's. BBR paces by what it believes the wire to carry, which on one
+// without a rate is chance: trials of the same server then differ by a factor of two.
+const Congestion = "cubic"
+
+// addEnd gives an interface of the current namespace its address, and has TCP on the
+// wire use [Congestion].
+func addEnd(name string, p netip.Prefix) error {
+	if err := AddAddress(name, p); err != nil {
+		return err
+	}
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("looking up interface %s: %w", name, err)
+	}
+	// The route that came with the address, and no second one.
+	route := &netlink.Route{
+		LinkIndex: l.Attrs().Index, Scope: netlink.SCOPE_LINK, Protocol: unix.RTPROT_KERNEL, Src: p.Addr().AsSlice(),
+		Dst: ipNet(p.Masked()), Congctl: Congestion,
+	}
+	if err := netlink.RouteReplace(route); err != nil {
+		return fmt.Errorf("setting TCP's congestion control to %s: %w", Congestion, err)
+	}
+	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+}
+
 // AddAddress gives an interface of the current namespace an address and sets it
 // up.
 func AddAddress(name string, p netip.Prefix) error {
@@ -159,7 +189,7 @@ func AddAddress(name string, p netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("looking up interface %s: %w", name, err)
 	}
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}}
+	a := &netlink.Addr{IPNet: ipNet(p)}
 	if err := netlink.AddrReplace(l, a); err != nil {
 		return fmt.Errorf("setting address %s on %s: %w", p, name, err)
 	}
