@@ -50,7 +50,7 @@ type Server struct {
 	Log       *slog.Logger
 	Transfers int           // at once, in all: 512
 	PerSource int           // at once, of one address (of one /64 in IPv6): 64
-	Timeout   time.Duration // until a block is sent again: 1 s
+	Timeout   time.Duration // until a block is sent again, at first: 1 s
 	Retries   int           // how often it is sent again: 5
 	Now       func() time.Time
 

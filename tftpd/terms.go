@@ -16,8 +16,8 @@ const (
 	// a window of jumbo frames must not cost more memory than one of small ones.
 	maxInFlight = 128 << 10
 
-	// maxTimeout is the longest timeout that is agreed to: a client that never
-	// comes back holds its place for six of them.
+	// maxTimeout is the longest timeout that is agreed to, or comes of trying again:
+	// a client that never comes back holds its place for six of them at most.
 	maxTimeout = 10 * time.Second
 )
 
@@ -25,7 +25,7 @@ const (
 type terms struct {
 	block   int           // octets of data in a block (RFC 2348)
 	window  int           // blocks sent before an ACK is awaited (RFC 7440)
-	timeout time.Duration // until a block is sent again (RFC 2349)
+	timeout time.Duration // until a block is sent again, at first (RFC 2349)
 	oack    []byte        // the packet that says so; nil where no option was agreed on
 }
 

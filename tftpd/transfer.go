@@ -21,11 +21,12 @@ type transfer struct {
 	ended    bool  // the last block is in runs, or was
 	spent    [][]byte
 
-	tries  int       // how often the flight timed out
-	due    time.Time // when it does; zero while more of the file is awaited
-	hasten bool      // the ACK of the block before the flight has it sent again
-	resent bool      // some of the flight was sent more than once
-	sent   int64     // octets of the file that were acknowledged
+	tries    int           // how often the flight timed out
+	patience time.Duration // until it does so again
+	due      time.Time     // when it does; zero while more of the file is awaited
+	hasten   bool          // the ACK of the block before the flight has it sent again
+	resent   bool          // some of the flight was sent more than once
+	sent     int64         // octets of the file that were acknowledged
 }
 
 // run is blocks of a file as the packets that carry them, one after the other.
@@ -94,23 +95,27 @@ func (t *transfer) proceed(now time.Time) step {
 func (t *transfer) launch(now time.Time) step {
 	t.hasten = t.window > 1 && !t.resent
 	t.resent = false
-	t.tries = 0
-	t.due = now.Add(t.timeout)
+	t.tries, t.patience = 0, t.timeout
+	t.due = now.Add(t.patience)
 	return send
 }
 
 // again sends the flight once more.
 func (t *transfer) again(now time.Time) step {
 	t.hasten, t.resent = false, true
-	t.due = now.Add(t.timeout)
+	t.due = now.Add(t.patience)
 	return send
 }
 
-// expire is told that the time is up: now is not before due.
+// expire is told that the time is up: now is not before due. Each time that it is
+// for the same blocks it takes twice as long (RFC 1123 section 4.2.3.2): a network
+// that is full is not filled up, and one that is away for half a minute, as when a
+// switch starts, is waited for.
 func (t *transfer) expire(now time.Time) (step, error) {
 	if t.tries++; t.tries > t.retries {
 		return finish, errGaveUp
 	}
+	t.patience = min(2*t.patience, max(t.timeout, maxTimeout))
 	return t.again(now), nil
 }
 

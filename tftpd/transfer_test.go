@@ -116,12 +116,16 @@ func TestTransfer(t *testing.T) {
 			play: []any{"start", "", nil, "1", 1, "2", 1, "", 0, "", 3, "", 2, "3", 1, "", 2, "", 3, "finished, 20 octets"},
 		},
 		{
-			name: "no answer", octets: 20, terms: terms{block: 8, window: 1},
-			play: []any{"start", "", nil, "1", late, "1", late, "1", late, "1", late, gaveUp},
+			name: "no answer: each wait is twice as long", octets: 20, terms: terms{block: 8, window: 1},
+			play: []any{"start", "", nil, "1", late, "1", late, "", late, "1", 2 * late, "", 2 * late, "1", 4 * late, "", 4 * late, gaveUp},
 		},
 		{
 			name: "every block has all tries", octets: 20, terms: terms{block: 8, window: 1},
-			play: []any{"start", "", nil, "1", late, "1", late, "1", late, "1", 1, "2", late, "2", late, "2", late, "2", 2, "3"},
+			play: []any{"start", "", nil, "1", late, "1", 2 * late, "1", 4 * late, "1", 1, "2", late, "2", 2 * late, "2", 4 * late, "2", 2, "3"},
+		},
+		{
+			name: "no wait is longer than the longest that is agreed to", octets: 20, terms: terms{block: 8, window: 1, timeout: 6 * time.Second},
+			play: []any{"start", "", nil, "1", 6 * late, "1", maxTimeout - time.Second, "", time.Second, "1", maxTimeout, "1", maxTimeout, gaveUp},
 		},
 		{
 			name: "what says nothing does not put the time off", octets: 20, terms: terms{block: 8, window: 1},
@@ -157,7 +161,9 @@ func TestTransfer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.terms.timeout = time.Second
+			if tt.terms.timeout == 0 {
+				tt.terms.timeout = time.Second
+			}
 			s := newStage(make([]byte, tt.octets), tt.terms, 3)
 			for i := 0; i < len(tt.play); i += 2 {
 				got := ""
