@@ -17,6 +17,7 @@ const readAhead = 16 << 10
 type feeder struct {
 	body   io.Reader
 	file   *os.File // what body is, where it is one that can be read by offset
+	size   int64    // of the file when it was opened, negative where it is not known
 	offset int64    // in file
 	block  int
 	blocks int    // of a run
@@ -26,7 +27,7 @@ type feeder struct {
 
 // newFeeder makes one for a file of that size, negative where it is not known.
 func newFeeder(body io.Reader, size int64, t terms) *feeder {
-	f := &feeder{body: body, block: t.block, number: 1}
+	f := &feeder{body: body, size: size, block: t.block, number: 1}
 	f.file, _ = body.(*os.File)
 	f.blocks = max(1, readAhead/t.block)
 	// A window may begin with the last block of one run and end in another.
@@ -42,17 +43,26 @@ func (f *feeder) buffer() []byte { return make([]byte, f.blocks*(f.block+headerL
 
 // fill reads a run into buf, and waits for it. An error is a *fault, for the
 // client, with its cause.
+//
+// The client was told the size, and takes a short block for the end: of a file
+// that grew meanwhile the rest is left out, and one that shrank is an error.
 func (f *feeder) fill(buf []byte) (r run, ended bool, err error) {
-	var n int
-	if data := buf[:f.blocks*f.block]; f.file != nil {
+	data := buf[:f.blocks*f.block]
+	if left := f.size - f.offset; f.size >= 0 && left < int64(len(data)) {
+		data, ended = data[:left], true
+	}
+	n := 0
+	if f.file != nil {
 		n, err = f.file.ReadAt(data, f.offset)
 	} else {
 		n, err = io.ReadFull(f.body, data)
 	}
-	switch {
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		ended = true
-	case err != nil:
+	if n == len(data) {
+		err = nil
+	} else if f.size < 0 && (err == io.EOF || err == io.ErrUnexpectedEOF) {
+		ended, err = true, nil
+	}
+	if err != nil {
 		return run{}, false, fmt.Errorf("%w: %w", &fault{codeOther, "the file could not be read to its end"}, err)
 	}
 	return f.pack(buf, n, ended), ended, nil
@@ -61,10 +71,10 @@ func (f *feeder) fill(buf []byte) (r run, ended bool, err error) {
 // poll does as fill where the kernel has all of the run in its memory, and is
 // false where it has not, or where the file ends.
 func (f *feeder) poll(buf []byte) (r run, ok bool) {
-	if f.file == nil {
+	data := buf[:f.blocks*f.block]
+	if f.file == nil || f.size-f.offset < int64(len(data)) {
 		return run{}, false
 	}
-	data := buf[:f.blocks*f.block]
 	n, err := unix.Preadv2(int(f.file.Fd()), [][]byte{data}, f.offset, unix.RWF_NOWAIT)
 	if err != nil || n < len(data) {
 		return run{}, false

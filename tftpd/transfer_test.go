@@ -405,3 +405,36 @@ func TestFeederError(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A client takes a short block for the end of the file, and was told its size: what
+// comes to a file while it is sent is left out, and what goes is an error.
+func TestFileChangesMeanwhile(t *testing.T) {
+	t.Parallel()
+	all := noise(100_000)
+	for _, opened := range []int{0, 700, 1024, 16_384, 50_000, 100_000} {
+		for _, now := range []int{0, 600, 1024, 16_384, 49_000, 50_000, 100_000} {
+			for name, body := range readers(t, all[:now]) {
+				f := newFeeder(body, int64(opened), terms{block: 512, window: 1})
+				var got []byte
+				var err error
+				for ended := false; !ended && err == nil; {
+					buf := f.buffer()
+					r, ok := f.poll(buf)
+					if !ok {
+						r, ended, err = f.fill(buf)
+					}
+					for p := range slices.Chunk(r.packets, 512+headerLen) {
+						got = append(got, p[headerLen:]...)
+					}
+				}
+				if now < opened {
+					if _, ok := errors.AsType[*fault](err); !ok {
+						t.Errorf("%s of %d octets, then %d: %d octets, %v, want an error", name, opened, now, len(got), err)
+					}
+				} else if err != nil || !bytes.Equal(got, all[:opened]) {
+					t.Errorf("%s of %d octets, then %d: %d octets, %v", name, opened, now, len(got), err)
+				}
+			}
+		}
+	}
+}
