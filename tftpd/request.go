@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,11 @@ type request struct {
 
 // option is one of a request, its name in lower case, in the order they came.
 type option struct{ name, value string }
+
+// equal reports whether both ask for the same, in the same way.
+func (r request) equal(o request) bool {
+	return r.path == o.path && r.query == o.query && r.netascii == o.netascii && slices.Equal(r.options, o.options)
+}
 
 // maxOptions is how many options of a request are looked at; there are four.
 const maxOptions = 16

@@ -176,16 +176,17 @@ func (s *Server) admit(ctx context.Context, l *loop, ses *session, transfers *sy
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses.started = s.Now()
+	source := provision.SourceOf(ses.peer.Addr())
+	inAll, ofSource := s.running, s.sources[source]
 	if old := s.sessions[ses.peer]; old != nil {
-		if old.request.path == ses.request.path && old.request.query == ses.request.query &&
-			ses.started.Sub(old.started) < duplicateFor {
+		if old.request.equal(ses.request) && ses.started.Sub(old.started) < duplicateFor {
 			return false, nil
 		}
-		// Some loaders use one port for all they fetch.
+		// Some loaders use one port for all they fetch: the place is theirs.
 		old.end(errReplaced)
+		inAll, ofSource = inAll-1, ofSource-1
 	}
-	source := provision.SourceOf(ses.peer.Addr())
-	if s.running >= s.Transfers || s.sources[source] >= s.PerSource {
+	if inAll >= s.Transfers || ofSource >= s.PerSource {
 		return false, &fault{codeOther, "busy, try again"}
 	}
 	s.running++

@@ -538,14 +538,21 @@ func TestRepeatedRequest(t *testing.T) {
 	if c.to == first {
 		t.Error("both transfers have one port")
 	}
+	// So does the same file with other options, as loaders ask that want its size first.
+	c.to = addr
+	c.send(rrq("b", "tsize", "0"))
+	c.want("\x00\x06tsize\x001\x00")
+	c.to = addr
+	c.send(rrq("b"))
+	c.want(data(1, "b"))
 	// So does the same file, when too much time went by for a repetition.
 	now.Add(int64(duplicateFor / time.Second))
 	c.to = addr
 	c.send(rrq("b"))
 	c.want(data(1, "b"))
-	// The third is in flight, the others are over.
-	if p, ok := c.poll(50 * time.Millisecond); ok || opened.Load() != 3 || closed.Load() != 2 {
-		t.Errorf("received %.60q, the desk was asked %d times, %d are over, want 3 and 2", p, opened.Load(), closed.Load())
+	// The last one is in flight, the others are over.
+	if p, ok := c.poll(50 * time.Millisecond); ok || opened.Load() != 5 || closed.Load() != 4 {
+		t.Errorf("received %.60q, the desk was asked %d times, %d are over, want 5 and 4", p, opened.Load(), closed.Load())
 	}
 }
 
@@ -578,6 +585,10 @@ func TestLimits(t *testing.T) {
 	fourth.want(data(1, "x"))
 	fifth.send(rrq("x"))
 	fifth.want(busy) // not its own limit, that of all
+	// Who has a place may ask for something else in it.
+	fourth.to = addr
+	fourth.send(rrq("y"))
+	fourth.want(data(1, "x"))
 
 	// A place that is left is taken again.
 	first.ack(1)
