@@ -184,7 +184,7 @@ func (l *loop) read(s *socket, now time.Time) {
 	defer l.contain(s)
 	n, err := receive(s.fd, l.in[:])
 	if err != nil {
-		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+		if !passes(err) {
 			l.end(s, fmt.Errorf("awaiting the ACK of block %d: %w", s.base, err))
 		}
 		return
@@ -268,16 +268,24 @@ func (s *socket) transmit() error {
 			if s.base > 0 {
 				n = min(n, s.stride())
 			}
-			err := transmit(s.fd, packets[:n])
-			// What does not fit a queue of this machine is lost as if it were one of
-			// another, and sent again.
-			if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) {
+			// What is lost in this machine is sent again, as what is lost in another.
+			if err := transmit(s.fd, packets[:n]); err != nil && !passes(err) {
 				return fmt.Errorf("sending block %d: %w", s.base, err)
 			}
 			packets = packets[n:]
 		}
 	}
 	return nil
+}
+
+// passes reports whether an error of a socket may be over by the time that the
+// flight is sent again: a queue is full, a cable was pulled, a router starts.
+func passes(err error) bool {
+	switch err {
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH:
+		return true
+	}
+	return false
 }
 
 // end closes the socket, after a word to the client where err has one.

@@ -69,13 +69,17 @@ func source(local netip.Addr) []byte {
 // connect opens a socket that has a port of its own at local, and hears peer
 // alone.
 func connect(local netip.Addr, peer netip.AddrPort) (fd int, err error) {
-	family := unix.AF_INET6
+	family, level, fragments, may := unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT
 	if local.Is4() {
-		family = unix.AF_INET
+		family, level, fragments, may = unix.AF_INET, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT
 	}
 	if fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, fmt.Errorf("opening a socket: %w", err)
 	}
+	// The size of a block is settled before the way is known to take it, so where
+	// the way narrows later on its routers may cut blocks to pieces: each would be
+	// told off by an error otherwise, which many firewalls drop.
+	_ = unix.SetsockoptInt(fd, level, fragments, may)
 	// A link-local address is one of a link, which only the client's names.
 	zone := peer.Addr().Zone()
 	if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0), zone)); err == nil {
