@@ -164,7 +164,7 @@ func TestChangingOver(t *testing.T) {
 				return r.Stdout
 			}
 			write(t, filepath.Join(dir, "config", "dialtone.hcl"), fmt.Sprintf("appliance {\n  interface = \"eth0\"\n  state_dir = %q\n  files_dir = %q\n}\n",
-				filepath.Join(dir, "state"), dir))
+				filepath.Join(dir, "state"), filepath.Join(dir, "files")))
 			if old.network != "" {
 				write(t, imported, old.network)
 			} else {

@@ -178,7 +178,7 @@ network "hall" {
   subnet = "10.67.0.0/16"
   range  = ["10.67.1.0", "10.67.9.255"]
 }
-`, dir, dir))
+`, filepath.Join(dir, "state"), filepath.Join(dir, "files")))
 			wire := netnstest.NewNet(t, "burst", netip.Prefix{})
 			host := wire.Host(t, mac.Addr{2, 0, 0, 0, 0, 1}, netip.MustParsePrefix("10.67.0.1/16"))
 			street := wire.Host(t, mac.Addr{2, 0, 0, 0, 0, 2}, netip.Prefix{})

@@ -37,7 +37,7 @@ network "office" {
   exclude = ["192.0.2.50"]
   host "00:00:5e:00:53:05" { address = "192.0.2.5" }
 }
-`, state, dir))
+`, state, filepath.Join(dir, "files")))
 	return config, state
 }
 

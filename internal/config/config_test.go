@@ -397,3 +397,34 @@ func printed(t testing.TB, rep *Report) string {
 	}
 	return b.String()
 }
+
+// What phones may fetch is a folder of its own, by whatever way its path leads there.
+func TestIsWithin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "srv/files/x", "")
+	write(t, dir, "etc/x", "")
+	for link, to := range map[string]string{"etc/files": "../srv/files", "etc/srv": "../srv", "srv/etc": "../etc"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		path, dir string
+		want      bool
+	}{
+		{"srv", "srv", true},
+		{"srv/state", "srv", true}, // before its first start
+		{"etc/srv/files/state", "srv", true},
+		{"srv/state", "etc/srv", true},
+		{"srv", "srv/files", false},
+		{"srv-state", "srv", false},
+		{"srv/..state", "srv", true},
+		{"etc", "etc/files", false},
+		{"srv/etc", "srv", false}, // a link out of it is not followed
+	} {
+		if got := isWithin(filepath.Join(dir, c.path), filepath.Join(dir, c.dir)); got != c.want {
+			t.Errorf("isWithin(%s, %s) = %v", c.path, c.dir, got)
+		}
+	}
+}

@@ -79,6 +79,7 @@ func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body, now time.Time) {
 		d.vendorClass(block)
 	}
 	d.https(d.single(byType["https"]))
+	d.checkFilesDir(appliance)
 	d.provisioning(d.single(byType["provisioning"]))
 	d.dns(d.single(byType["dns"]))
 	d.admin(d.single(byType["admin"]))

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -38,6 +40,63 @@ func (d *decoder) appliance(block *hcl.Block) {
 	a.Interface, _ = b.interfaceName()
 	a.StateDir, _ = b.path("state_dir", defaultStateDir)
 	a.FilesDir, _ = b.path("files_dir", defaultFilesDir)
+}
+
+// checkFilesDir refuses a files_dir that has what nobody may read in it: every file
+// of it goes to whoever asks.
+func (d *decoder) checkFilesDir(appliance *hcl.Block) {
+	a := d.cfg.Appliance
+	if a.FilesDir == "" || appliance == nil {
+		return // what is wrong was said, or nothing is where it was not expected
+	}
+	at := appliance.DefRange
+	if given, _ := appliance.Body.JustAttributes(); given["files_dir"] != nil {
+		at = given["files_dir"].Expr.Range()
+	}
+	var found []string
+	for _, inner := range []struct{ path, what string }{
+		{d.cfg.Dir, "the configuration with its secrets"}, {a.StateDir, "the state"}, {d.key(), "the key of the https block"},
+	} {
+		if inner.path != "" && isWithin(inner.path, a.FilesDir) {
+			found = append(found, fmt.Sprintf("%s (%s)", inner.what, inner.path))
+		}
+	}
+	if len(found) > 0 {
+		d.fail(at, "Secrets among the files", "Everybody may read every file within files_dir, %s, and there is %s. Give the files a folder of their own.",
+			a.FilesDir, strings.Join(found, ", and "))
+	}
+}
+
+// key is the path of the key of HTTPS, "" where none is given.
+func (d *decoder) key() string {
+	if d.cfg.HTTPS == nil {
+		return ""
+	}
+	return d.cfg.HTTPS.Key
+}
+
+// isWithin reports whether path is dir or lies in it, whatever links lead there.
+func isWithin(path, dir string) bool {
+	rel, err := filepath.Rel(realPath(dir), realPath(path))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// realPath follows the links of a path, as far as there is something at it yet.
+func realPath(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	for rest := ""; ; {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Join(real, rest)
+		}
+		parent := filepath.Dir(path)
+		if parent == path {
+			return filepath.Join(path, rest)
+		}
+		path, rest = parent, filepath.Join(filepath.Base(path), rest)
+	}
 }
 
 func (d *decoder) provisioning(block *hcl.Block) {
