@@ -44,15 +44,27 @@ func (f adminFile) size() int {
 	return n
 }
 
+// shown gives the text, or what stands for a secret.
+func (p filePart) shown(reveal bool) string {
+	if p.secret && !reveal {
+		return masked
+	}
+	return p.text
+}
+
+// whole reports whether the document is the admin's file as it is.
+func (f adminFile) whole() bool { return len(f.parts) == 1 && f.parts[0].literal }
+
 // bytes gives the document, and where the secrets are in it.
 func (f adminFile) bytes(reveal bool) (body []byte, secrets []Span) {
+	size := 0
+	for _, p := range f.parts {
+		size += len(p.shown(reveal))
+	}
+	body = make([]byte, 0, size)
 	for _, p := range f.parts {
 		start := len(body)
-		if p.secret && !reveal {
-			body = append(body, masked...)
-		} else {
-			body = append(body, p.text...)
-		}
+		body = append(body, p.shown(reveal)...)
 		if p.secret {
 			secrets = append(secrets, Span{start, len(body)})
 		}
@@ -145,9 +157,12 @@ func (e *evaluator) fileParts(b named) ([]filePart, bool) {
 // refusePhone reports where the template of a general document speaks of one
 // phone.
 func (e *evaluator) refusePhone(expr hcl.Expression) bool {
+	if !e.general {
+		return false
+	}
 	found := false
 	for _, t := range expr.Variables() {
-		if e.general && t.RootName() == "phone" {
+		if t.RootName() == "phone" {
 			found = true
 			e.fail(t.SourceRange(), "Phone in a general document",
 				"This template makes a file that many phones share, so it cannot ask which phone it is for. Name it in a profile that phones name or in a phone, join it to \"phone\", or put {mac} into its path.")

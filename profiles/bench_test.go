@@ -159,3 +159,28 @@ profile "desk" {
 		})
 	}
 }
+
+// BenchmarkLoadDocuments loads an office whose every phone has a document of the
+// admin's own, which is a template with passwords in it.
+func BenchmarkLoadDocuments(b *testing.B) {
+	dir := office(b, 5000)
+	var elements strings.Builder
+	for i := 2; i <= 12; i++ { // the identities of a D785 but the first
+		fmt.Fprintf(&elements, "<user_name idx=\"%[1]d\" perm=\"R\">${phone.extension}-%[1]d</user_name>\n"+
+			"<user_host idx=\"%[1]d\" perm=\"R\">pbx%[1]d.office.example</user_host>\n"+
+			"<user_pass idx=\"%[1]d\" perm=\"R\">${xml(password(\"sip/${phone.mac}/%[1]d\"))}</user_pass>\n", i)
+	}
+	for _, f := range []txtar.File{
+		{Name: "lines.xml", Data: []byte("<settings>\n<phone-settings e=\"2\">\n" + elements.String() + "</phone-settings>\n</settings>\n")},
+		{Name: "lines.hcl", Data: []byte("document \"lines.xml\" {\n  template = \"lines.xml\"\n  join = \"phone\"\n}\n")},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		loadDir(b, dir)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/5000, "ns/phone")
+}

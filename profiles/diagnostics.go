@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -34,8 +33,9 @@ func (f forPhone) UnwrapDiagnosticExtra() any { return f.inner }
 // most often because of the rows of a sheet, becomes one diagnostic that names
 // them: a report shows a place once for each thing that is wrong with it.
 type problems struct {
-	order []*problem
-	known map[problemPlace]*problem
+	order  []*problem
+	known  map[problemPlace]*problem
+	errors bool // there is one among them
 }
 
 type problemPlace struct {
@@ -52,6 +52,7 @@ type problem struct {
 
 func (p *problems) add(diags hcl.Diagnostics) {
 	for _, d := range diags {
+		p.errors = p.errors || d.Severity == hcl.DiagError
 		place := problemPlace{severity: d.Severity, summary: d.Summary}
 		if d.Subject != nil {
 			place.subject = *d.Subject
@@ -70,11 +71,6 @@ func (p *problems) add(diags hcl.Diagnostics) {
 			known.phones[d.Detail] = append(known.phones[d.Detail], of.phone)
 		}
 	}
-}
-
-// errors reports whether there is one among them.
-func (p *problems) errors() bool {
-	return slices.ContainsFunc(p.order, func(known *problem) bool { return known.first.Severity == hcl.DiagError })
 }
 
 // report hands on what was collected.

@@ -248,44 +248,62 @@ func (t *lint) pathFiles() {
 	for _, f := range s.pathOrder {
 		fixed, _ := s.Model(strings.TrimPrefix(f.key.model, "*"))
 		if !f.own {
-			t.pathFile(f, nil, fixed)
+			t.pathFile(f, nil, fixed, t.tryPathFile(f, nil, fixed))
 			continue
 		}
 		if !f.key.anyMAC && s.byMAC[f.key.mac] == nil {
 			t.l.fail(f.rng, "Document of an unknown phone", "%s is not in the configuration: add a block such as phone %q { name = \"…\" }.", f.key.mac, f.key.mac.Hex())
 		}
+		var phones []*phone
 		for _, p := range s.phones {
-			if !f.key.anyMAC && p.MAC != f.key.mac || fixed.Name != "" && p.Model != "" && p.Model != fixed.Name {
-				continue
+			if (f.key.anyMAC || p.MAC == f.key.mac) && (fixed.Name == "" || p.Model == "" || p.Model == fixed.Name) {
+				phones = append(phones, p)
 			}
-			m := fixed
-			if p.Model != "" {
-				m, _ = s.Model(p.Model)
-			}
-			t.pathFile(f, p, m)
 		}
+		model := func(p *phone) Model {
+			if p.Model == "" {
+				return fixed
+			}
+			m, _ := s.Model(p.Model)
+			return m
+		}
+		inOrder(phones, func(p *phone) triedFile { return t.tryPathFile(f, p, model(p)) }, func(p *phone, tried triedFile) {
+			t.pathFile(f, p, model(p), tried)
+		})
 	}
 }
 
-// pathFile tries a document of the top level for a phone, nil for none. One in the
-// place of a document of ours is looked at as closely as those of layers; what
-// else there is may be for anything.
-func (t *lint) pathFile(f *pathFile, p *phone, m Model) {
+// triedFile is a document of the top level for one phone; read is nil where there
+// is none.
+type triedFile struct {
+	file  adminFile
+	read  *checkedFile
+	diags hcl.Diagnostics
+}
+
+// tryPathFile makes such a document and reads it, for no phone where p is nil.
+func (t *lint) tryPathFile(f *pathFile, p *phone, m Model) triedFile {
 	file, ok, diags := t.l.set.evaluatePathFile(f, p, m, t.l.server)
-	t.l.add(diags)
+	tried := triedFile{file: file, diags: diags}
+	if ok {
+		tried.read = t.l.read(file)
+	}
+	return tried
+}
+
+// pathFile looks at what was tried. A document in the place of one of ours is looked
+// at as closely as those of layers; what else there is may be for anything.
+func (t *lint) pathFile(f *pathFile, p *phone, m Model, tried triedFile) {
+	t.l.add(tried.diags)
 	of := about{model: m.Name, phone: p}
 	switch {
-	case !ok:
+	case tried.read == nil:
 	case f.key.kind == ModelFile, f.key.kind == PhoneFile, f.key.kind == Extra:
-		where := ""
-		if p != nil {
-			where = p.where
-		}
-		t.l.checkFile(file, where)
+		t.l.checkFile(tried.file, tried.read, p)
 	case p == nil:
-		t.file(file, of, m, "", true)
+		t.file(tried.file, tried.read, of, m, "", true)
 	default:
-		t.file(file, of, m, t.l.set.runs(p, m), false)
+		t.file(tried.file, tried.read, of, m, t.l.set.runs(p, m), false)
 	}
 }
 

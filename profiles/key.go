@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"dialtone/internal/phonefile"
 )
 
 // keyKind is a type of function key: the first word of what the phone reads.
@@ -148,10 +151,10 @@ func (e *evaluator) rawKey(k *key, b indexed, word string) bool {
 
 // markup makes XML of a value. It is false where that is malformed.
 func (e *evaluator) markup(v *value, name string, rng hcl.Range) bool {
-	if _, err := wellFormed([]byte("<xml>" + v.text + "</xml>")); err != nil {
-		reason := err.Error()
-		if v.secret {
-			reason = "it is no XML as it stands"
+	if _, err := phonefile.CheckXML([]byte("<xml>" + v.text + "</xml>")); err != nil {
+		reason := "it is no XML as it stands"
+		if malformed, ok := errors.AsType[*phonefile.Malformed](err); ok && !v.secret {
+			reason = malformed.Reason
 		}
 		e.fail(rng, "Malformed XML", "%s is XML, to be written as it is: %s. A phone would drop the whole file.", name, reason)
 		return false

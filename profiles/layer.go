@@ -218,7 +218,10 @@ type settingID struct {
 func (s setting) id() settingID { return settingID{s.name, s.index} }
 
 func overSettings(weak, strong []setting) []setting {
-	said := map[settingID]bool{}
+	if !slices.ContainsFunc(strong, func(s setting) bool { return s.weak }) {
+		return overBy(weak, strong, setting.id)
+	}
+	said := make(map[settingID]bool, len(weak))
 	for _, s := range weak {
 		said[s.id()] = true
 	}

@@ -57,38 +57,37 @@ func (t *lint) once(of about, rule config.Rule, rng hcl.Range, summary, detail s
 func (t *lint) general(own, whole layer, m Model) {
 	of := about{model: m.Name}
 	t.settings(own, of, m, "", true)
-	t.files(own, of, m, "", true)
+	t.files(own, t.l.readAll(own.files), of, m, "", true)
 	t.whole(own, whole, of, m)
 }
 
-// phone looks at the layers of one phone's file, weakest first, beside the
-// general file that it loads before. whole says that no value is missing for an
-// error that was reported.
-func (t *lint) phone(p *phone, layers []layer, general layer, m Model, whole bool) {
+// phone looks at what was tried of one phone, beside the general file that it
+// loads before. whole says that no value is missing for an error that was reported.
+func (t *lint) phone(p *phone, tried tried, general layer, m Model, whole bool) {
 	of := about{phone: p}
-	own := merge(layers)
+	own := tried.own
 	t.settings(own, of, m, t.l.set.runs(p, m), false)
-	said := t.files(own, of, m, t.l.set.runs(p, m), false)
+	said := t.files(own, tried.read, of, m, t.l.set.runs(p, m), false)
 	if whole {
 		t.identities(own, general, said, of, m)
 	}
 	t.flags(own, general, of)
-	t.keysTwice(append([]layer{general}, layers...), of)
+	t.keysTwice(append([]layer{general}, tried.layers...), of)
 	t.whole(own, own.over(general), of, m)
 }
 
 // unused looks at a profile that no phone has.
 func (t *lint) unused(l layer) {
 	t.settings(l, about{}, Model{}, "", false)
-	t.files(l, about{}, Model{}, "", false)
+	t.files(l, t.l.readAll(l.files), about{}, Model{}, "", false)
 }
 
 // files looks for the files that a layer names, and gives the settings in those that
-// are documents.
-func (t *lint) files(l layer, of about, m Model, version string, general bool) []setting {
+// are documents, which were read.
+func (t *lint) files(l layer, read []*checkedFile, of about, m Model, version string, general bool) []setting {
 	var said []setting
-	for _, f := range l.files {
-		said = append(said, t.file(f, of, m, version, general)...)
+	for i, f := range l.files {
+		said = append(said, t.file(f, read[i], of, m, version, general)...)
 	}
 	for _, u := range l.uploads {
 		if u.file != "" {
@@ -306,9 +305,7 @@ func (t *lint) generalDocuments(general layer, m Model) []setting {
 		return said
 	}
 	for _, f := range general.files {
-		if read := t.l.checkFile(f, ""); read != nil && read.err == nil {
-			said = append(said, read.settings(t.l.set.settings, f.source)...)
-		}
+		said = append(said, t.l.read(f).settings(t.l.set.settings, f.source)...) // none of one that a phone drops
 	}
 	t.documents[m.Name] = said
 	return said

@@ -86,13 +86,13 @@ type loader struct {
 	cfg       *config.Config
 	rep       *config.Report
 	set       *Set
-	scope     *hcl.EvalContext        // functions and local
-	server    Server                  // one that stands for those of the requests to come
-	macs      map[mac.Addr]string     // whose it is, and where that is said
-	names     map[string]string       // likewise, by lower-case name
-	addresses map[netip.Addr]string   // likewise
-	images    map[imageOf]bool        // checked already
-	checked   map[string]*checkedFile // files served as they are, by name
+	scope     *hcl.EvalContext      // functions and local
+	server    Server                // one that stands for those of the requests to come
+	macs      map[mac.Addr]string   // whose it is, and where that is said
+	names     map[string]string     // likewise, by lower-case name
+	addresses map[netip.Addr]string // likewise
+	images    map[imageOf]bool      // checked already
+	checked   sync.Map              // files served as they are: name to *checkedFile
 	problems  problems
 	// phones' own files that no phone could read: a fault only where nothing else
 	// is wrong
@@ -126,7 +126,6 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		names:     map[string]string{},
 		addresses: map[netip.Addr]string{},
 		images:    map[imageOf]bool{},
-		checked:   map[string]*checkedFile{},
 		problems:  problems{known: map[problemPlace]*problem{}},
 		set: &Set{
 			cfg:       cfg,
@@ -380,7 +379,7 @@ func (l *loader) evaluateAll() {
 		m, _ := s.Model(p.Model)
 		// What is wrong with the general file was said above.
 		general, err := s.generalLayer(m, s.Server(m.Name, l.server.Address))
-		lint.phone(p, t.layers, general.layer, m, err == nil && !t.diags.HasErrors())
+		lint.phone(p, t, general.layer, m, err == nil && !t.diags.HasErrors())
 	})
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"dialtone/internal/config"
+	"dialtone/internal/phonefile"
 )
 
 // everywhere puts the value of a sheet wherever one can go in a general file
@@ -99,7 +100,7 @@ func TestValuesSurviveEverywhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := wellFormed(d.Body); err != nil {
+			if _, err := phonefile.CheckXML(d.Body); err != nil {
 				t.Fatalf("%q: %s: %v\n%s", v, path, err, d.Body)
 			}
 			if err := xml.Unmarshal(d.Body, into); err != nil {

@@ -34,10 +34,24 @@ func onAllProcessors(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// tried is what the layers of one phone say, weakest first, and what is wrong with
-// the phone's own file that is made of them.
+// inOrder does a thing for each item, and hands what came of it on in their order.
+func inOrder[T, R any](items []T, do func(T) R, next func(T, R)) {
+	const together = 256 // so that the results of all never stand beside one another
+	for some := range slices.Chunk(items, together) {
+		results := make([]R, len(some))
+		onAllProcessors(len(some), func(i int) { results[i] = do(some[i]) })
+		for i, item := range some {
+			next(item, results[i])
+		}
+	}
+}
+
+// tried is what the layers of one phone say, and what is wrong with the phone's own
+// file that is made of them.
 type tried struct {
-	layers []layer
+	layers []layer        // weakest first
+	own    layer          // all of them
+	read   []*checkedFile // its documents
 	diags  hcl.Diagnostics
 	fault  error
 }
@@ -50,35 +64,31 @@ func (l *loader) tryPhones(next func(*phone, tried)) {
 	const entries, least = 10_000, 5
 	sample := max(least, entries/max(1, len(l.set.phones)))
 
-	const together = 256 // so that the layers of all never stand beside one another
-	for phones := range slices.Chunk(l.set.phones, together) {
-		results := make([]tried, len(phones))
-		render := !l.problems.errors()
-		onAllProcessors(len(phones), func(i int) { results[i] = l.tryPhone(phones[i], render, sample) })
-		for i, p := range phones {
-			next(p, results[i])
-			if fault := results[i].fault; fault != nil {
-				d := errorAt(p.rng, "Document that a phone cannot read", "%v.", fault)
-				d.Extra = forPhone{phone: p.where}
-				l.unreadable = append(l.unreadable, d)
-			}
+	inOrder(l.set.phones, func(p *phone) tried { return l.tryPhone(p, sample) }, func(p *phone, t tried) {
+		next(p, t)
+		if t.fault != nil {
+			d := errorAt(p.rng, "Document that a phone cannot read", "%v.", t.fault)
+			d.Extra = forPhone{phone: p.where}
+			l.unreadable = append(l.unreadable, d)
 		}
-	}
+	})
 }
 
 // tryPhone evaluates the layers of a phone, and renders its own file from them.
 // Where the configuration leaves the model to be learned, the file is that of the
 // likely one, for which they are evaluated again.
-func (l *loader) tryPhone(p *phone, render bool, entries int) tried {
+func (l *loader) tryPhone(p *phone, entries int) tried {
 	var t tried
 	t.layers, t.diags = l.set.ownLayers(p, Model{}, l.set.Server(p.Model, l.server.Address))
+	t.own = merge(t.layers)
+	t.read = l.readAll(t.own.files)
 	model := cmp.Or(p.Model, l.set.ModelHint(p.MAC))
-	if !render || t.diags.HasErrors() || model == "" {
+	if l.problems.errors || t.diags.HasErrors() || model == "" {
 		return t
 	}
 	var own func() (layer, hcl.Diagnostics)
 	if p.Model != "" {
-		own = func() (layer, hcl.Diagnostics) { return merge(t.layers), nil }
+		own = func() (layer, hcl.Diagnostics) { return t.own, nil }
 	}
 	t.fault = l.readable(Path{Kind: Own, Model: model, MAC: p.MAC}, model, entries, own)
 	return t
@@ -87,7 +97,7 @@ func (l *loader) tryPhone(p *phone, render bool, entries int) tried {
 // verify tries what all phones of a model get, and says what was found wrong with
 // phones' own files. What cannot be evaluated cannot be rendered.
 func (l *loader) verify() {
-	if l.problems.errors() {
+	if l.problems.errors {
 		return
 	}
 	for _, model := range l.set.ModelsInUse() {

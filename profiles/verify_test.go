@@ -65,8 +65,8 @@ func TestCheckReadable(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		"<settings>\n<phone-settings><a perm=\"\">1</a></phone-settings></settings>":   "",
-		"<settings><phone-settings><a perm=\"\">1 & 2</a></phone-settings></settings>": "malformed XML: XML syntax error on line 1: invalid character entity & (no semicolon)",
-		"<settings/><settings/>":          "malformed XML: a second root element <settings>",
+		"<settings><phone-settings><a perm=\"\">1 & 2</a></phone-settings></settings>": "malformed XML in line 1: invalid character entity & (no semicolon)",
+		"<settings/><settings/>":          "malformed XML in line 1: <settings> is a second element beside the first, and there may be one",
 		"<settings><unheard/></settings>": "line 1: <settings> holds <unheard>, which is no part of it: it is passed over",
 		"<settings>\n<functionKeys><fkey idx=\"x\" perm=\"\">line</fkey></functionKeys></settings>": `a function key has the idx "x", which is no number`,
 		"<settings>\n<phone-settings><a perm=\"W\">1</a></phone-settings></settings>":               `line 2: a has the perm "W", which is no flag`,

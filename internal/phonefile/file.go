@@ -10,13 +10,15 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // Place is where in a file something stands. It is no part of what a phone is
 // set to.
 type Place struct {
-	File string // as the caller of Read named it
-	Line int    // from 1; 0 where it is not known
+	File       string // as the caller of Read named it
+	Line       int    // from 1; 0 where it is not known
+	Start, End int    // octets of what was read, as UTF-8
 }
 
 // String gives "FILE:LINE", or what there is of it.
@@ -55,6 +57,9 @@ type File struct {
 	Plans []Plan
 	// BookVersion is that of the phone book's form: "2.0", else "".
 	BookVersion string
+	// Charset is what the XML says that it is in, where that is ISO-8859-1 or a
+	// part of it: it was read as that. "" for UTF-8.
+	Charset string
 }
 
 // Version is what <firmware-settings> tells a DECT base of itself, or of one
@@ -85,8 +90,7 @@ func (n Note) String() string {
 	return n.Text
 }
 
-// Error says why a phone drops a whole file. Its text is without the place,
-// which XML's own errors name by themselves.
+// Error says why a phone drops a whole file. Its text is without the place.
 type Error struct {
 	At  Place
 	Err error
@@ -95,6 +99,16 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Malformed is an Error's reason where a file that begins as XML is none.
+type Malformed struct {
+	Line   int
+	Reason string
+}
+
+func (m *Malformed) Error() string {
+	return fmt.Sprintf("malformed XML in line %d: %s", m.Line, m.Reason)
+}
 
 // Setting is one parameter. Index is the idx attribute, nil where it had
 // none.
@@ -250,12 +264,10 @@ type reader struct {
 	oddities []Note
 }
 
-func (r *reader) at(line int) Place { return Place{r.name, line} }
+func (r *reader) fail(at Place, err error) error { return &Error{at, err} }
 
-func (r *reader) fail(line int, err error) error { return &Error{r.at(line), err} }
-
-func (r *reader) note(line int, format string, args ...any) {
-	n := Note{r.at(line), fmt.Sprintf(format, args...)}
+func (r *reader) note(at Place, format string, args ...any) {
+	n := Note{at, fmt.Sprintf(format, args...)}
 	r.file.Notes = append(r.file.Notes, n)
 	if r.strict {
 		r.oddities = append(r.oddities, n)
@@ -263,18 +275,19 @@ func (r *reader) note(line int, format string, args ...any) {
 }
 
 // odd notes what only the strict reading minds.
-func (r *reader) odd(line int, format string, args ...any) {
+func (r *reader) odd(at Place, format string, args ...any) {
 	if r.strict {
-		r.oddities = append(r.oddities, Note{r.at(line), fmt.Sprintf(format, args...)})
+		r.oddities = append(r.oddities, Note{at, fmt.Sprintf(format, args...)})
 	}
 }
 
 var textStart = regexp.MustCompile(`(?i)^(?:<html>|<pre>|[^<])`)
 
 func (r *reader) read(body []byte) error {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	trimmed := bytes.TrimSpace(body)
-	first := 1 + bytes.Count(body[:len(body)-len(bytes.TrimLeft(body, " \t\r\n\v\f"))], []byte("\n"))
+	trimmed := bytes.TrimLeftFunc(bytes.TrimPrefix(body, []byte("\ufeff")), unicode.IsSpace)
+	before := body[:len(body)-len(trimmed)]
+	trimmed = bytes.TrimRightFunc(trimmed, unicode.IsSpace)
+	first := Place{File: r.name, Line: 1 + bytes.Count(before, []byte("\n")), Start: len(before)}
 	if len(trimmed) == 0 {
 		return nil
 	}
@@ -294,7 +307,7 @@ func (r *reader) read(body []byte) error {
 	for _, c := range root.children {
 		if !knownPart(c.name) {
 			// Files with settings here, for a start, work in the field.
-			r.note(c.line, "<settings> holds <%s>, which is no part of it: it is passed over", c.name)
+			r.note(c.at, "<settings> holds <%s>, which is no part of it: it is passed over", c.name)
 			continue
 		}
 		if err := r.part(c); err != nil {

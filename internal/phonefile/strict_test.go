@@ -90,7 +90,7 @@ func TestPlaces(t *testing.T) {
 		"\n<oops/>":                        "f:2",
 		"\n<phone-settings>\n<a idx=\"x\"/></phone-settings>":             "f:3",
 		"<settings/>\n\n<settings/>":                                      "f:3",
-		"<settings>\n" + strings.Repeat("<a>", 40) + "</settings>":        "f:2",
+		"<settings>\n" + strings.Repeat("<a>", 100) + "</settings>":       "f:2",
 		"\n<settings>\n<phone-settings>a & b</phone-settings></settings>": "f:3",
 	} {
 		_, err := Read("f", []byte(body))
@@ -101,11 +101,33 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// The octets of a place are those of the element, or the line, in what was read.
+func TestOctets(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		"\ufeff \n<settings><!-- ü --><phone-settings>\n <a perm=\"\">1<b/></a><c perm=\"\"/></phone-settings></settings>\n": {`<a perm="">1<b/></a>`, `<c perm=""/>`},
+		"\n<html>\n<pre>\na: ü\r\n# b\nc$: 2\n</pre></html>":                                                                 {"a: ü\r\n", "c$: 2"},
+		"x: gr\xfcn\ny: 1\n": {"x: gr\xfcn\n", "y: 1"},
+	} {
+		f, err := Read("", []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range f.Settings {
+			got = append(got, body[s.At.Start:s.At.End])
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%q (-want +got):\n%s", body, d)
+		}
+	}
+}
+
 // Old documents say that they are ISO-8859-1, and are.
 func TestLatin1(t *testing.T) {
 	t.Parallel()
 	f, err := Read("f", []byte("<?xml version='1.0' encoding='ISO-8859-1'?>\n<phone-settings><a perm=\"\">gr\xfcn</a></phone-settings>"))
-	if err != nil || len(f.Settings) != 1 || f.Settings[0].Value != "grün" {
+	if err != nil || len(f.Settings) != 1 || f.Settings[0].Value != "grün" || f.Charset != "ISO-8859-1" {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 var (
 	textLine = regexp.MustCompile(`^([A-Za-z0-9_]+)([!$&]?):[ \t]?(.*)$`)
-	textTags = regexp.MustCompile(`(?i)^(?:</?(?:html|pre|head|body)>\s*)+|(?:\s*</?(?:html|pre|head|body)>)+$`)
+	textHead = regexp.MustCompile(`(?i)^(?:</?(?:html|pre|head|body)>\s*)+`)
+	textTail = regexp.MustCompile(`(?i)(?:\s*</?(?:html|pre|head|body)>)+$`)
 	// textIndexed are names whose index is glued on where XML has idx: all of
 	// user_…, and those others that the maker's XML has with one.
 	textIndexed = regexp.MustCompile(`^(user_[a-z_]*[a-z_]|codec_priority_list|codec[1-7]_name|codec_size|keepalive_interval|stun_server|stun_binding_interval|` +
@@ -27,29 +28,34 @@ var (
 // text reads the plain format: a line for each setting, its name, one flag, a
 // colon and the value. Lines that begin with # or < say nothing. Keys and
 // identities get the index that XML would give them; no flag is read-only.
-func (r *reader) text(body []byte, first int) {
+func (r *reader) text(body []byte, at Place) {
 	r.file.Root = "text"
-	if !utf8.Valid(body) {
-		body = latin1(body)
-		r.odd(first, "the text is no UTF-8: it is read as ISO-8859-1")
+	isUTF8 := utf8.Valid(body)
+	if !isUTF8 {
+		r.odd(at, "the text is no UTF-8: it is read as ISO-8859-1")
 	}
-	// The line breaks of the tags around stay, so that lines keep their numbers.
-	body = textTags.ReplaceAllFunc(body, func(tags []byte) []byte {
-		return bytes.Repeat([]byte("\n"), bytes.Count(tags, []byte("\n")))
-	})
-	keys, contacts, odd, firstOdd := map[int]int{}, map[int]int{}, 0, 0
-	said := map[string]int{}
-	number := first - 1
-	for line := range strings.Lines(string(body)) {
-		number++
-		line = strings.TrimSpace(line)
+	head := textHead.Find(body)
+	at.Line += bytes.Count(head, []byte("\n"))
+	at.End = at.Start + len(head)
+	body = body[len(head):]
+	body = body[:len(body)-len(textTail.Find(body))]
+	keys, contacts, odd, firstOdd := map[int]int{}, map[int]int{}, 0, Place{}
+	said := map[string]Place{}
+	at.Line--
+	for raw := range bytes.Lines(body) {
+		at.Line++
+		at.Start, at.End = at.End, at.End+len(raw)
+		if !isUTF8 {
+			raw = latin1(raw)
+		}
+		line := strings.TrimSpace(string(raw))
 		if line == "" || line[0] == '#' || line[0] == '<' {
 			continue
 		}
 		m := textLine.FindStringSubmatch(line)
 		if m == nil {
 			if odd == 0 {
-				firstOdd = number
+				firstOdd = at
 			}
 			odd++
 			continue
@@ -58,23 +64,23 @@ func (r *reader) text(body []byte, first int) {
 		if perm == "" {
 			perm = "&"
 		}
-		if line, ok := said[name]; ok {
-			r.odd(number, "%s is set a second time, as in line %d: the last one stays", name, line)
+		if first, ok := said[name]; ok {
+			r.odd(at, "%s is set a second time, as in line %d: the last one stays", name, first.Line)
 		}
-		said[name] = number
+		said[name] = at
 		if name == "firmware" {
-			r.file.Images = append(r.file.Images, Link{strings.TrimSpace(value), r.at(number)})
+			r.file.Images = append(r.file.Images, Link{strings.TrimSpace(value), at})
 			continue
 		}
 		if k := textKey.FindStringSubmatch(name); k != nil {
-			r.textKeyLine(keys, k[1], k[2], perm, value, number)
+			r.textKeyLine(keys, k[1], k[2], perm, value, at)
 			continue
 		}
 		if c := textContact.FindStringSubmatch(name); c != nil {
-			r.textContactLine(contacts, c[1], c[2], value, number)
+			r.textContactLine(contacts, c[1], c[2], value, at)
 			continue
 		}
-		s := Setting{Name: name, Value: value, Perm: perm, At: r.at(number)}
+		s := Setting{Name: name, Value: value, Perm: perm, At: at}
 		if k := textIndexed.FindStringSubmatch(name); k != nil {
 			if i, err := strconv.Atoi(k[2]); err == nil {
 				s.Name, s.Index = k[1], &i
@@ -92,14 +98,14 @@ func (r *reader) text(body []byte, first int) {
 }
 
 // textKeyLine adds one line of a function key: fkey0, fkey_context0.
-func (r *reader) textKeyLine(at map[int]int, field, number, perm, value string, line int) {
+func (r *reader) textKeyLine(at map[int]int, field, number, perm, value string, place Place) {
 	i, err := strconv.Atoi(number)
 	if err != nil {
 		return
 	}
 	if _, known := at[i]; !known {
 		at[i] = len(r.file.Keys)
-		r.file.Keys = append(r.file.Keys, Key{Index: i, At: r.at(line)})
+		r.file.Keys = append(r.file.Keys, Key{Index: i, At: place})
 	}
 	k := &r.file.Keys[at[i]]
 	switch field {
@@ -115,14 +121,14 @@ func (r *reader) textKeyLine(at map[int]int, field, number, perm, value string, 
 }
 
 // textContactLine adds one line of an entry of the phone book: tn_0, tu_0.
-func (r *reader) textContactLine(at map[int]int, field, number, value string, line int) {
+func (r *reader) textContactLine(at map[int]int, field, number, value string, place Place) {
 	i, err := strconv.Atoi(number)
 	if err != nil {
 		return
 	}
 	if _, known := at[i]; !known {
 		at[i] = len(r.file.Contacts)
-		r.file.Contacts = append(r.file.Contacts, Contact{Index: strconv.Itoa(i), Numbers: []Number{{}}, At: r.at(line)})
+		r.file.Contacts = append(r.file.Contacts, Contact{Index: strconv.Itoa(i), Numbers: []Number{{}}, At: place})
 	}
 	c := &r.file.Contacts[at[i]]
 	switch field {

@@ -119,8 +119,8 @@ func TestProvision(t *testing.T) {
 			files:    map[string]string{"/snomD785.htm": settings(auto) + "<", "/snomD785-000413922D24.htm": settings(`<update_policy perm="">never_update</update_policy>`)},
 			fetched:  []string{"/snomD785.htm", "/snomD785-000413922D24.htm"},
 			notes:    []string{"update_policy is never_update: the phone flashes nothing by itself"},
-			problems: []string{"the phone drops http://SITE/snomD785.htm: malformed XML: XML syntax error on line 1: unexpected EOF"},
-			works:    "the phone drops http://SITE/snomD785.htm: malformed XML: XML syntax error on line 1: unexpected EOF",
+			problems: []string{"the phone drops http://SITE/snomD785.htm: malformed XML in line 1: unexpected EOF"},
+			works:    "the phone drops http://SITE/snomD785.htm: malformed XML in line 1: unexpected EOF",
 		},
 		"settings that spoil": {
 			files:    map[string]string{"/snomD785.htm": settings(auto + `<phone_type perm=""></phone_type><setting_server perm="">https://u:secret@other.example.org/</setting_server>`)},
