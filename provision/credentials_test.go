@@ -133,6 +133,30 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// Credentials are more than an address: a phone that shows them at its own is known by
+// them, whatever the address says, and one that shows others is known by its address.
+func TestCredentialsAtItsAddress(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	for _, tt := range []struct{ auth, protocol, password, want string }{
+		{AuthBasic, "http", "s3cret", ByCredentials},
+		{AuthBasic, "http", "wrong", ByLease},
+		{AuthBasic, "tftp", "s3cret", ByLease},
+		{"off", "http", "s3cret", ByLease},
+	} {
+		var seen []Sighting
+		d := loginDesk(t, tt.auth, &now)
+		d.register = keeper{&seen}
+		_, err := d.Open(Request{
+			Path: ownSpellings[0], Source: receptionAt, Local: local, Protocol: tt.protocol, Method: "GET",
+			Authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(reception.Hex()+":"+tt.password)),
+		})
+		if err != nil || len(seen) != 1 || seen[0].Witness != tt.want {
+			t.Errorf("%+v: %v, seen %+v", tt, err, seen)
+		}
+	}
+}
+
 // Who guesses is slowed, then shut out, and is not told of a guess that is right. To
 // be asked for credentials is no guess.
 func TestGuessing(t *testing.T) {

@@ -89,14 +89,25 @@ func (d *Desk) guard(set documents, own mac.Addr, r Request, id identity) (by st
 		return ByCertificate, nil
 	case mode == SecretsCertificate:
 		return "", d.missed(r, certificateRefusal(own, r, id, d.devices != nil))
+	}
+	auth := d.auth()
+	asks := asksFor(auth) && r.Protocol != protocolTFTP
+	switch {
+	case id.mac == own && asks && d.shows(auth, own, r):
+		return ByCredentials, nil // what is more than its address is not passed over
 	case id.mac == own:
 		return id.by, nil
-	}
-	if auth := d.auth(); asksFor(auth) && r.Protocol != protocolTFTP {
+	case asks:
 		return d.login(auth, own, r)
 	}
 	return "", d.missed(r, refuse(http.StatusForbidden,
 		"what belongs to %s goes only to its own address, leased here or seen on the wire, and %s is not it: let the phone use DHCP, then restart it", own, r.Source))
+}
+
+// shows reports whether r has the credentials of own, though nobody asked. It tells
+// nobody who guesses.
+func (d *Desk) shows(auth string, own mac.Addr, r Request) bool {
+	return r.Authorization != "" && d.credentials(auth, own, r) == credentialsRight
 }
 
 // login is the guard's way in for who has credentials.
