@@ -99,6 +99,9 @@ func (c *phonesListCmd) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintf(a.Stdout, "%s.\n", count(len(list), "phone"))
+	if slices.ContainsFunc(list, func(p listedPhone) bool { return !p.Weaker.IsZero() || p.Challenged != nil }) {
+		fmt.Fprintln(a.Stdout, "Look at those that were reset, or whose address was taken: dialtone phones settle MAC takes the mark away.")
+	}
 	return nil
 }
 

@@ -36,7 +36,8 @@ type Phone struct {
 	Witness string `json:"witness,omitempty"`
 	// Weaker is when it got its own file by less than before: with no certificate or
 	// credentials where it had some. It was reset, or somebody has its address. It is
-	// zero again once it has shown some, or Settle was called.
+	// zero again once it has shown some, or Settle was called: another witness of its
+	// address, as a lease after the wire's word, is fooled by the same people.
 	Weaker time.Time `json:"weaker,omitzero"`
 	Strong bool      `json:"strong,omitempty"` // Witness is more than an address
 	// Challenged is the last request for its own file that showed no credentials where

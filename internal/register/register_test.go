@@ -368,6 +368,10 @@ func TestWeaker(t *testing.T) {
 		{"lease", false, 200, noon.Add(7 * time.Hour)},
 		{"credentials", true, 200, time.Time{}},
 		{"certificate", true, 200, time.Time{}},
+		{"neighbour", false, 200, noon.Add(10 * time.Hour)},
+		{"lease", false, 200, noon.Add(10 * time.Hour)}, // an address that was leased is no more than an address
+		{"neighbour", false, 200, noon.Add(10 * time.Hour)},
+		{"credentials", true, 200, time.Time{}},
 	} {
 		s.Time, s.Witness, s.Strong, s.Status = noon.Add(time.Duration(i)*time.Hour), step.witness, step.strong, step.status
 		r.Seen(s)
