@@ -93,7 +93,7 @@ func (a *appliance) controlHandler() http.Handler {
 	mux.HandleFunc("GET /v1/phones/{mac}", a.getPhone)
 	mux.HandleFunc("POST /v1/phones/{mac}/settle", a.settlePhone)
 	mux.HandleFunc("GET /v1/rollouts", a.getRollouts)
-	mux.HandleFunc("GET /v1/rollouts/states", a.getRolloutStates)
+	mux.HandleFunc("GET /v1/rollouts/snapshot", a.getRolloutSnapshot)
 	mux.HandleFunc("POST /v1/rollouts/{name}/{verb}", a.postRollout)
 	mux.HandleFunc("GET /v1/leases", a.getLeases)
 	mux.HandleFunc("POST /v1/leases", a.postLeases)

@@ -67,7 +67,7 @@ func (r *rollouts) Firmware(q provision.FirmwareQuestion) (hold string) {
 	case !ok:
 		return ""
 	case q.Preview:
-		return r.keeper.States().Hold(time.Now(), plan, report)
+		return r.keeper.Snapshot(time.Now()).Hold(plan, report)
 	}
 	return r.keeper.Report(time.Now(), plan, report)
 }
@@ -92,8 +92,8 @@ func reportOf(set *profiles.Set, q provision.FirmwareQuestion) (rollout.Plan, ro
 // shownRollouts answers for the rollouts of the state folder, as they are now, by a
 // configuration that may not be served yet.
 type shownRollouts struct {
-	set    *profiles.Set
-	states rollout.States
+	set  *profiles.Set
+	shot rollout.Snapshot
 }
 
 // Firmware is of provision.Rollouts.
@@ -102,7 +102,7 @@ func (r shownRollouts) Firmware(q provision.FirmwareQuestion) (hold string) {
 	if !ok {
 		return ""
 	}
-	return r.states.Hold(time.Now(), plan, report)
+	return r.shot.Hold(plan, report)
 }
 
 // Image is of provision.Rollouts.
@@ -114,13 +114,13 @@ func showRollouts(cfg configuration, log *slog.Logger) (provision.Rollouts, erro
 	if len(cfg.Set.Rollouts()) == 0 {
 		return nil, nil
 	}
-	states := rollout.States{}
-	err := control(cfg.Appliance.StateDir, http.MethodGet, "/v1/rollouts/states", &states)
+	shot := rollout.Snapshot{Now: time.Now()}
+	err := control(cfg.Appliance.StateDir, http.MethodGet, "/v1/rollouts/snapshot", &shot)
 	if errors.Is(err, errNotRunning) {
 		err = stopped(cfg.Appliance.StateDir, func(db *bbolt.DB) error {
-			keeper, err := rollout.Open(db, log, time.Now())
+			keeper, err := rollout.Open(db, log, shot.Now)
 			if err == nil {
-				states = keeper.States()
+				shot = keeper.Snapshot(shot.Now)
 			}
 			return err
 		})
@@ -128,7 +128,7 @@ func showRollouts(cfg configuration, log *slog.Logger) (provision.Rollouts, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading how far the rollouts are: %w", err)
 	}
-	return shownRollouts{cfg.Set, states}, nil
+	return shownRollouts{cfg.Set, shot}, nil
 }
 
 // Image is of provision.Rollouts.
@@ -164,8 +164,8 @@ func (a *appliance) getRollouts(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, a.rollouts.views())
 }
 
-func (a *appliance) getRolloutStates(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, a.rollouts.keeper.States())
+func (a *appliance) getRolloutSnapshot(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, a.rollouts.keeper.Snapshot(time.Now()))
 }
 
 // postRollout pauses a rollout or lets it go on, and answers how it is then.

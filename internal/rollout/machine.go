@@ -41,26 +41,17 @@ type State struct {
 	Phones   map[mac.Addr]*Phone `json:"phones,omitempty"`
 }
 
-func (s *State) clone() *State {
+// clone gives a copy whose times are told by the clock of now: what it was set to
+// when they were taken may be another.
+func (s *State) clone(now time.Time) *State {
 	c := *s
 	c.Phones = make(map[mac.Addr]*Phone, len(s.Phones))
 	for phone, p := range s.Phones {
 		q := *p
+		q.Since = now.Add(-now.Sub(p.Since)).Round(0)
 		c.Phones[phone] = &q
 	}
 	return &c
-}
-
-// States are rollouts by name.
-type States map[string]*State
-
-// Hold says what Report of their Keeper would, and changes nothing.
-func (s States) Hold(now time.Time, plan Plan, r Report) (hold string) {
-	state := &State{}
-	if known := s[plan.Name]; known != nil {
-		state = known.clone()
-	}
-	return (&machine{State: state, plan: plan, now: now}).report(r)
 }
 
 // Event is a change that a person wants to read of, once.
@@ -68,6 +59,7 @@ type Event struct {
 	MAC  mac.Addr // zero where it is of no one phone
 	Text string
 	Bad  bool
+	Let  bool // a phone is let in, which counts when it is on the disk
 }
 
 // maxPhones bounds what a rollout remembers of phones that no configuration names.
@@ -76,15 +68,52 @@ const maxPhones = 8192
 // machine is a state with what happened to it.
 type machine struct {
 	*State
-	plan    Plan
-	now     time.Time
-	changed bool
-	events  []Event
+	plan   Plan
+	now    time.Time
+	change change
+	events []Event
+	told   *Phone // the phone that asks may load what comes next for it
+	let    bool   // it is let in for that just now
+}
+
+// change is what has become another in a state.
+type change struct {
+	anew   bool              // all of it
+	self   bool              // what is of no one phone
+	phones map[mac.Addr]bool // these; one that is in the state no more is forgotten
+	// urgent says that it may not be lost once an answer has left that goes by it:
+	// a phone that is let in or comes back, a stop, a pause. What else there is,
+	// phones tell again when they ask again.
+	urgent bool
+}
+
+func (c *change) isEmpty() bool { return !c.anew && !c.self && len(c.phones) == 0 }
+
+func (c *change) phone(phone mac.Addr) {
+	if c.phones == nil {
+		c.phones = map[mac.Addr]bool{}
+	}
+	c.phones[phone] = true
+}
+
+// add takes a later change in.
+func (c *change) add(later change) {
+	if later.anew {
+		*c = change{urgent: c.urgent} // whatever was of the state before
+	}
+	c.anew, c.self, c.urgent = c.anew || later.anew, c.self || later.self, c.urgent || later.urgent
+	for phone := range later.phones {
+		c.phone(phone)
+	}
 }
 
 func (m *machine) tell(phone mac.Addr, bad bool, format string, args ...any) {
-	m.changed = true
-	m.events = append(m.events, Event{phone, fmt.Sprintf(format, args...), bad})
+	if phone.IsZero() {
+		m.change.self = true
+	} else {
+		m.change.phone(phone)
+	}
+	m.events = append(m.events, Event{MAC: phone, Text: fmt.Sprintf(format, args...), Bad: bad})
 }
 
 // begin starts anew where the target is another one.
@@ -95,7 +124,8 @@ func (m *machine) begin() {
 		}
 		return
 	}
-	*m.State = State{Firmware: m.plan.Firmware, Phones: map[mac.Addr]*Phone{}}
+	*m.State = State{Firmware: m.plan.Firmware, Paused: m.Paused, Phones: map[mac.Addr]*Phone{}}
+	m.change.anew = true
 	m.tell(mac.Addr{}, false, "it begins, towards %s", m.plan.Firmware)
 }
 
@@ -111,7 +141,8 @@ func (m *machine) report(r Report) (hold string) {
 	}
 	hold = m.refusal(r)
 	if hold == "" {
-		m.let(r)
+		m.letIn(r)
+		m.change.urgent = true // also that of an earlier request, of one that was let in before
 	}
 	return hold
 }
@@ -129,17 +160,18 @@ func (m *machine) observe(r Report) {
 			p.Wave = 0
 		}
 		m.Phones[r.MAC] = p
-		m.changed = true
+		m.change.phone(r.MAC)
 	case p == nil:
 	case r.Reached:
 		if p.Stage != Updated {
+			m.change.urgent = true // it may say so once, and be waited for
 			p.Stage, p.Version, p.Image, p.Since, p.Reason = Updated, r.Version, "", m.now, ""
 			m.tell(r.MAC, false, "it runs %s", r.Version)
 		}
 	case p.Stage == Updated:
 		// Somebody has put other firmware on it. It is in line again.
 		delete(m.Phones, r.MAC)
-		m.Done = false
+		m.reopen()
 		m.tell(r.MAC, false, "it runs %s again", r.Version)
 	case !p.inFlight():
 	case r.Image == "":
@@ -152,7 +184,7 @@ func (m *machine) observe(r Report) {
 	case p.Stage == Loaded && r.Asks:
 		p.Returns++
 		p.Stage, p.Version, p.Since = Loading, r.Version, m.now
-		m.changed = true
+		m.change.phone(r.MAC)
 		if p.Returns >= Tries {
 			m.fail(r.MAC, p, fmt.Sprintf("it loaded %s %d times, and came back with %s each time", path.Base(p.Image), p.Returns, r.Version))
 		}
@@ -162,6 +194,7 @@ func (m *machine) observe(r Report) {
 // fail gives a phone up, and stops the rollout.
 func (m *machine) fail(phone mac.Addr, p *Phone, reason string) {
 	p.Stage, p.Reason, p.Since = Failed, reason, m.now
+	m.change.urgent = true
 	m.tell(phone, true, "%s", reason)
 	if m.Stopped == "" {
 		m.Stopped = fmt.Sprintf("%s: %s", phone, reason)
@@ -273,14 +306,17 @@ func (m *machine) loading() int {
 	return n
 }
 
-// let lets a phone in, where it is not in already.
-func (m *machine) let(r Report) {
-	if m.Phones[r.MAC] != nil {
+// letIn lets a phone in, where it is not in already.
+func (m *machine) letIn(r Report) {
+	m.told = m.Phones[r.MAC]
+	if m.told != nil {
 		return
 	}
-	m.Phones[r.MAC] = &Phone{Stage: Loading, Wave: m.Wave, From: r.Version, Version: r.Version, Image: r.Image, Since: m.now}
-	m.Done = false
+	m.told, m.let = &Phone{Stage: Loading, Wave: m.Wave, From: r.Version, Version: r.Version, Image: r.Image, Since: m.now}, true
+	m.Phones[r.MAC] = m.told
+	m.reopen()
 	m.tell(r.MAC, false, "it is told of %s", path.Base(r.Image))
+	m.events[len(m.events)-1].Let = true
 }
 
 // sent notes that a phone has got all of an image.
@@ -307,11 +343,20 @@ func (m *machine) finish() {
 	m.tell(mac.Addr{}, false, "all phones of the configuration run %s", m.Firmware)
 }
 
+// reopen notes that not every phone runs the target any more.
+func (m *machine) reopen() {
+	if m.Done {
+		m.Done = false
+		m.change.self = true
+	}
+}
+
 // pause holds everybody back who is not half way.
 func (m *machine) pause() {
 	m.begin()
 	if !m.Paused {
 		m.Paused = true
+		m.change.urgent = true
 		m.tell(mac.Addr{}, false, "it is paused")
 	}
 }
@@ -322,13 +367,15 @@ func (m *machine) resume(retry bool) {
 	m.begin()
 	if m.Paused || m.Stopped != "" {
 		m.Paused, m.Stopped = false, ""
+		m.change.urgent = true
 		m.tell(mac.Addr{}, false, "it goes on")
 	}
 	for phone, p := range m.Phones {
 		if retry && p.Stage == Failed {
 			delete(m.Phones, phone)
 			m.Wave = min(m.Wave, max(p.Wave, 0))
-			m.changed = true
+			m.change.phone(phone)
+			m.change.self, m.change.urgent = true, true
 		}
 	}
 }
