@@ -296,7 +296,7 @@ func (x *exchange) mayHave(a netip.Addr) bool {
 		return false
 	}
 	host := x.n.host(x.r)
-	if _, reserved := x.n.owners[a]; reserved && host.Address != a || !reserved && !x.table.Gives(x.n.index, a) {
+	if _, reserved := x.n.owners[a]; reserved && host.Address != a || !reserved && !x.table.Grants(x.n.index, a) {
 		return false
 	}
 	if x.n.KnownOnly && host == stranger {
@@ -864,13 +864,13 @@ func (x *exchange) decline() {
 	x.note(noteDeclined, a)
 }
 
-// declinesTooMany reports whether a quarter of the network is declined. Who says
-// so of more has made it up, perhaps: two messages take an address then, for as
-// long as it is believed.
+// declinesTooMany reports whether a quarter of the network is declined, or as much
+// as no office has. Who says so of more has made it up, perhaps: two messages take
+// an address then, for as long as it is believed.
 func (x *exchange) declinesTooMany() bool {
-	const few = 4
+	const few, many = 4, 4096
 	declined, of := x.table.Declined(x.n.index, x.now)
-	return declined >= max(few, of/4)
+	return declined >= min(max(few, of/4), many)
 }
 
 // release ends a lease early. The client gets the same address again as long

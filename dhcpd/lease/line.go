@@ -117,7 +117,7 @@ func (t *Table) Room(network int, standing Standing, now time.Time) bool {
 	}
 	p := t.pools[network]
 	for l := &p.lines[standing]; l.n >= l.quota; {
-		if _, ok := p.evict(standing, now, patience); !ok {
+		if _, ok := t.evict(p, standing, now, patience); !ok {
 			return false
 		}
 	}
@@ -130,22 +130,22 @@ func (t *Table) Room(network int, standing Standing, now time.Time) bool {
 func (t *Table) Evict(network int, standing Standing, now time.Time) (netip.Addr, bool) {
 	p := t.pools[network]
 	for lower := range min(standing, Known) {
-		if a, ok := p.evict(lower, now, 0); ok {
+		if a, ok := t.evict(p, lower, now, 0); ok {
 			return a, true
 		}
 	}
 	if standing == Known {
 		return netip.Addr{}, false
 	}
-	return p.evict(standing, now, patience)
+	return t.evict(p, standing, now, patience)
 }
 
 // evict ends the oldest offer to a client of that standing, if it is of that age.
-func (p *pool) evict(standing Standing, now time.Time, age time.Duration) (netip.Addr, bool) {
+func (t *Table) evict(p *pool, standing Standing, now time.Time, age time.Duration) (netip.Addr, bool) {
 	first, ok := p.lines[standing].oldest()
 	if !ok || now.Sub(first.since) < age {
 		return netip.Addr{}, false
 	}
-	p.forget(first.entry)
+	t.end(first.entry)
 	return first.entry.addr(), true
 }

@@ -1,35 +1,63 @@
 package lease
 
+import "encoding/binary"
+
 // pages finds values by IPv4 address. Networks give their addresses out one after
-// the other, so those of a /24 stand in one page: that is half of what an index
-// takes, and no search.
+// the other, so those of a /28 stand in one page: that is half of what an index
+// takes, and no search. A page is small, since clients that may name any address
+// may have a page each.
 type pages[V any] struct {
-	of map[[3]byte]*[256]*V
+	of map[uint32]*page[V]
 	n  int
 }
 
-func newPages[V any]() pages[V] { return pages[V]{of: map[[3]byte]*[256]*V{}} }
+type page[V any] [1 << pageBits]*V
+
+const pageBits = 4
+
+func newPages[V any]() pages[V] { return pages[V]{of: map[uint32]*page[V]{}} }
+
+// slot gives where the value of an address stands: the key of its page, and the
+// index there.
+func slot(a [4]byte) (key, index uint32) {
+	n := binary.BigEndian.Uint32(a[:])
+	return n >> pageBits, n % (1 << pageBits)
+}
 
 // get gives the value of an address, nil where there is none.
 func (p *pages[V]) get(a [4]byte) *V {
-	if page := p.of[[3]byte(a[:3])]; page != nil {
-		return page[a[3]]
+	k, i := slot(a)
+	if page := p.of[k]; page != nil {
+		return page[i]
 	}
 	return nil
 }
 
 // put makes v, which is not nil, the value of an address.
 func (p *pages[V]) put(a [4]byte, v *V) {
-	k := [3]byte(a[:3])
-	page := p.of[k]
-	if page == nil {
-		page = new([256]*V)
-		p.of[k] = page
+	k, i := slot(a)
+	in := p.of[k]
+	if in == nil {
+		in = new(page[V])
+		p.of[k] = in
 	}
-	if page[a[3]] == nil {
+	if in[i] == nil {
 		p.n++
 	}
-	page[a[3]] = v
+	in[i] = v
+}
+
+// remove takes the value of an address out, if there is one.
+func (p *pages[V]) remove(a [4]byte) {
+	k, i := slot(a)
+	in := p.of[k]
+	if in == nil || in[i] == nil {
+		return
+	}
+	p.n--
+	if in[i] = nil; *in == (page[V]{}) {
+		delete(p.of, k)
+	}
 }
 
 // all yields each value, in no order.

@@ -31,7 +31,19 @@ type Table struct {
 	pending []Change
 	unsure  []*entry
 	classes texts // vendor classes
+	limits  limits
 }
+
+// limits are how many addresses of a network the table has records of. Those that
+// nobody leases any more are kept for their clients, as long as there are not
+// plenty: then they are given to others, and addresses that were never touched
+// stay untouched, however large the network is. There are never more than most:
+// that is all there are, as far as anybody can see.
+type limits struct{ plenty, most int }
+
+// usualLimits have room for every address of a /16, and for as many clients again
+// as any office has.
+var usualLimits = limits{plenty: 1 << 16, most: 1 << 19}
 
 // Change is a lease that was replaced by another.
 type Change struct {
@@ -44,8 +56,10 @@ type Change struct {
 	other *entry // where the client was known before, nil where it was here or nowhere
 }
 
-// entry is an address that was offered or leased at least once. There are as
-// many as there are leases, so it is kept small.
+// entry is an address that is offered, or was leased at least once. There are as
+// many as there are leases, so it is kept small. One whose offer has ended without
+// a lease says nothing: it goes, unless Next has been by and would not find the
+// address again.
 type entry struct {
 	lease *Lease
 	offer *offer // nil where nobody has one
@@ -118,7 +132,7 @@ func (p *pool) queue(in place) *queue {
 // NewTable makes a table of leases as a store had them. Where two records have
 // one address the later stands.
 func NewTable(leases []Lease) *Table {
-	t := &Table{entries: newPages[entry](), classes: texts{}}
+	t := &Table{entries: newPages[entry](), classes: texts{}, limits: usualLimits}
 	for i := range leases {
 		l := &leases[i]
 		t.entries.put(l.Addr.As4(), &entry{addr4: l.Addr.As4(), lease: l})
@@ -126,7 +140,7 @@ func NewTable(leases []Lease) *Table {
 	return t
 }
 
-// entry gives that of an address, nil where it was never offered or leased.
+// entry gives that of an address, nil where it is not offered and was never leased.
 func (t *Table) entry(a netip.Addr) *entry {
 	if !a.Is4() {
 		return nil
@@ -147,7 +161,7 @@ func (t *Table) Configure(scopes []Scope) {
 		for i := range p.lines {
 			p.lines[i].quota = quota(s.Ranges)
 		}
-		p.size = s.size()
+		p.size = min(s.size(), t.limits.most)
 		p.claims.quota = claimQuota(p.size)
 		for _, old := range before {
 			if old.Subnet == s.Subnet {
@@ -208,6 +222,16 @@ func unfit(subnet netip.Prefix, a netip.Addr) bool {
 // not.
 func (t *Table) Gives(network int, a netip.Addr) bool { return t.pools[network].gives(a) }
 
+// Grants reports whether a network gives an address, free or not, to a client that
+// names it: one that was never touched only while there are not plenty of others.
+func (t *Table) Grants(network int, a netip.Addr) bool {
+	p := t.pools[network]
+	return p.gives(a) && (p.records() < t.limits.plenty || t.entry(a) != nil)
+}
+
+// records counts the addresses of the ranges that are, or may be, in use.
+func (p *pool) records() int { return len(p.tried.entries) + len(p.used.entries) }
+
 // Binding gives the last lease of a client in a network, nil where it had
 // none. It may have ended since, and the address may be another's by now.
 func (t *Table) Binding(network int, k Key) *Lease {
@@ -253,7 +277,7 @@ func (t *Table) Offered(network int, k Key, now time.Time) (netip.Addr, bool) {
 func (t *Table) Offer(network int, a netip.Addr, k Key, standing Standing, now, until time.Time) {
 	p := t.pools[network]
 	e := t.touch(p, a, TimeOf(until))
-	t.Withdraw(network, k)
+	t.withdraw(p, k, e)
 	p.forget(e)
 	e.offer = &offer{client: k, until: TimeOf(until), standing: Known}
 	p.offers[k] = e
@@ -263,11 +287,30 @@ func (t *Table) Offer(network int, a netip.Addr, k Key, standing Standing, now, 
 }
 
 // Withdraw ends the offer to a client, if there is one.
-func (t *Table) Withdraw(network int, k Key) {
-	p := t.pools[network]
-	if e := p.offers[k]; e != nil {
-		p.forget(e)
+func (t *Table) Withdraw(network int, k Key) { t.withdraw(t.pools[network], k, nil) }
+
+// withdraw ends the offer to a client, if there is one, of another address than
+// that of keep.
+func (t *Table) withdraw(p *pool, k Key, keep *entry) {
+	if e := p.offers[k]; e != nil && e != keep {
+		t.end(e)
 	}
+}
+
+// end ends the offer of an address, and forgets the address where that was all
+// there is to say of it.
+func (t *Table) end(e *entry) {
+	e.pool.forget(e)
+	t.discard(e)
+}
+
+// discard forgets an address that says nothing.
+func (t *Table) discard(e *entry) {
+	if e.offer != nil || e.lease != nil || e.given && !e.pool.ahead(e.addr()) {
+		return
+	}
+	e.leave()
+	t.entries.remove(e.addr4)
 }
 
 // forget ends the offer of an address, if there is one.
@@ -294,15 +337,36 @@ func (t *Table) touch(p *pool, a netip.Addr, free Time) *entry {
 	return e
 }
 
+// ahead reports whether Next has yet to come by an address that was never touched.
+func (p *pool) ahead(a netip.Addr) bool {
+	for i := p.inRange; i < len(p.Ranges); i++ {
+		r := p.Ranges[i]
+		if i == p.inRange {
+			r.First = p.next
+		}
+		if r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Next gives a free address of a network: one that lapsed without ever being
 // leased, else one never touched, else the one that has been free the longest.
-// It reports false where none is left.
+// Where there are plenty of addresses it is the other way round: one that has been
+// free before one never touched. It reports false where none is left.
 func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
 	p := t.pools[network]
 	if e := p.tried.first(now); e != nil {
 		return e.addr(), true
 	}
-	for p.inRange < len(p.Ranges) {
+	n := p.records()
+	if n >= t.limits.plenty {
+		if e := p.used.first(now); e != nil {
+			return e.addr(), true
+		}
+	}
+	for p.inRange < len(p.Ranges) && n < t.limits.most {
 		if t.entry(p.next) == nil && p.gives(p.next) {
 			return p.next, true
 		}
@@ -333,11 +397,11 @@ func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
 func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 	p := t.pools[network]
 	k := l.Key()
-	t.Withdraw(network, k)
+	e := t.touch(p, l.Addr, l.Expiry)
+	t.withdraw(p, k, e)
 	if old := p.clients.get(k); old != nil && old.addr() != l.Addr && old.lease.State == Leased {
 		t.release(old, l.Start)
 	}
-	e := t.touch(p, l.Addr, l.Expiry)
 	p.forget(e)
 	l.State = Leased
 	l.Recorded = TimeOf(horizon)
@@ -401,7 +465,7 @@ func (t *Table) change(e *entry, after *Lease, write bool) {
 }
 
 // undo puts back what was before a change.
-func (c *Change) undo() {
+func (t *Table) undo(c *Change) {
 	e, p := c.entry, c.entry.pool
 	p.place(e, c.Before)
 	if k := c.After.Key(); c.other != nil && c.other.lease.Key() == k && p.clients.get(k) == nil {
@@ -411,6 +475,7 @@ func (c *Change) undo() {
 		// It was free for a moment, and may have been offered to somebody.
 		p.forget(e)
 	}
+	t.discard(e)
 }
 
 // place makes l the lease of e, in the index of clients and in the queue of
@@ -437,9 +502,7 @@ func (p *pool) place(e *entry, l *Lease) {
 		into = inTried
 	}
 	if e.in != into {
-		if e.in != nowhere {
-			heap.Remove(p.queue(e.in), int(e.index))
-		}
+		e.leave()
 		e.free = e.freeAt()
 		p.join(e, into)
 		return
@@ -451,6 +514,13 @@ func (p *pool) place(e *entry, l *Lease) {
 func (p *pool) join(e *entry, into place) {
 	heap.Push(p.queue(into), e)
 	e.in = into
+}
+
+// leave takes an entry out of the queue that it stands in, if it is in one.
+func (e *entry) leave() {
+	if e.in != nowhere {
+		heap.Remove(e.pool.queue(e.in), int(e.index))
+	}
 }
 
 // sooner puts the address where it belongs in its queue when it has become
@@ -515,7 +585,7 @@ func (t *Table) Rollback(n int) (stand []Change) {
 			c.entry.unsure = true
 			t.unsure = append(t.unsure, c.entry)
 		}
-		c.undo()
+		t.undo(&c)
 	}
 	for _, c := range t.pending {
 		if c.entry.lease == c.After {
@@ -535,7 +605,7 @@ func (l *Lease) covers(before *Lease) bool {
 // Undo undoes the pending changes after the first n, whatever they are.
 func (t *Table) Undo(n int) {
 	for _, c := range slices.Backward(t.pending[n:]) {
-		c.undo()
+		t.undo(&c)
 		c.entry.dirty = false
 	}
 	t.pending = slices.Delete(t.pending, n, len(t.pending))

@@ -10,16 +10,24 @@ import (
 func (t *Table) Upcoming(buf []netip.Addr, network int, now time.Time, n int) []netip.Addr {
 	p := t.pools[network]
 	buf = p.tried.upcoming(buf, now, n)
+	left := t.limits.most - p.records() // of those never touched
+	if p.records() >= t.limits.plenty {
+		buf = p.used.upcoming(buf, now, n)
+	}
 	next, inRange := p.next, p.inRange
-	for steps := 4 * n; inRange < len(p.Ranges) && len(buf) < n && steps > 0; steps-- {
+	for steps := 4 * n; inRange < len(p.Ranges) && len(buf) < n && left > 0 && steps > 0; steps-- {
 		if t.entry(next) == nil && p.gives(next) {
 			buf = append(buf, next)
+			left--
 		}
 		if next != p.Ranges[inRange].Last {
 			next = next.Next()
 		} else if inRange++; inRange < len(p.Ranges) {
 			next = p.Ranges[inRange].First
 		}
+	}
+	if p.records() >= t.limits.plenty {
+		return buf
 	}
 	return p.used.upcoming(buf, now, n)
 }
