@@ -204,6 +204,9 @@ func (l *loader) reserve() {
 				l.names[h.Name] = host
 			}
 		}
+		for _, p := range n.Ports {
+			l.addresses[p.Address] = fmt.Sprintf("a port (%s)", at(p.DeclRange))
+		}
 	}
 }
 

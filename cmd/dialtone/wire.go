@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -139,13 +138,8 @@ type neighbours struct {
 // here: what the lease table does not know of it, nobody does.
 func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
 	cfg := n.current()
-	if network, ok := cfg.NetworkOf(addr); ok {
-		if _, ours := cfg.Set.PhoneAt(addr); ours ||
-			slices.ContainsFunc(network.Ranges, func(r config.Range) bool { return r.Contains(addr) }) ||
-			slices.ContainsFunc(network.Hosts, func(h config.Host) bool { return h.Address == addr }) ||
-			slices.ContainsFunc(network.Ports, func(p config.Port) bool { return p.Address == addr }) {
-			return mac.Addr{}, false
-		}
+	if _, ours := cfg.Set.PhoneAt(addr); ours || cfg.Leases(addr) {
+		return mac.Addr{}, false
 	}
 	m, ok, err := n.lookup(addr, local, time.Now())
 	if err != nil {

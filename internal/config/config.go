@@ -9,6 +9,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -45,6 +46,8 @@ type Config struct {
 	Blocks hcl.Blocks
 
 	sources *sources
+	// reserved are the addresses that host and port blocks keep, and where they say so.
+	reserved map[netip.Addr]hcl.Range
 }
 
 // Appliance is the machine that the program runs on. The folders are as given,
@@ -175,6 +178,16 @@ type Record struct {
 type Admin struct {
 	Listen   string // host:port, the host an IP address or ""
 	Password string // "" for none; then Listen is on loopback
+}
+
+// Leases reports whether a network leases an address: it is in a range, or kept for
+// a host or a port.
+func (c *Config) Leases(addr netip.Addr) bool {
+	if _, ok := c.reserved[addr]; ok {
+		return true
+	}
+	n, ok := c.NetworkOf(addr)
+	return ok && slices.ContainsFunc(n.Ranges, func(r Range) bool { return r.Contains(addr) })
 }
 
 // NetworkOf gives the network that addr belongs to.

@@ -40,12 +40,12 @@ type decoder struct {
 	ctx *hcl.EvalContext
 	now time.Time // of Options
 
-	macs      map[mac.Addr]hcl.Range // of hosts
-	addresses map[netip.Addr]hcl.Range
+	macs map[mac.Addr]hcl.Range // of hosts
 }
 
 func decode(cfg *Config, rep *Report, bodies []*hclsyntax.Body, now time.Time) {
-	d := &decoder{cfg: cfg, rep: rep, now: now, macs: make(map[mac.Addr]hcl.Range), addresses: make(map[netip.Addr]hcl.Range)}
+	cfg.reserved = make(map[netip.Addr]hcl.Range)
+	d := &decoder{cfg: cfg, rep: rep, now: now, macs: make(map[mac.Addr]hcl.Range)}
 	byType := make(map[string]hcl.Blocks)
 	for _, b := range bodies {
 		content, diags := b.Content(rootSchema)

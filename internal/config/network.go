@@ -440,11 +440,11 @@ func (b body) reserved(n Network) (netip.Addr, bool) {
 		d.fail(v.at(), "Unusable address", "%s is a router of this network. Choose another address.", a)
 		return a, false
 	}
-	if earlier, ok := d.addresses[a]; ok {
+	if earlier, ok := d.cfg.reserved[a]; ok {
 		d.fail(v.at(), "Duplicate address", "%s is reserved at %s already. Choose another address.", a, where(earlier))
 		return a, false
 	}
-	d.addresses[a] = v.at()
+	d.cfg.reserved[a] = v.at()
 	return a, true
 }
 

@@ -12,6 +12,10 @@ network "office" {
     address = "192.168.50.10"
     name    = "printer"
   }
+  port "door" {
+    circuit_id = "gi1"
+    address    = "192.168.50.11"
+  }
 }
 
 phone "000413000001" {
@@ -33,6 +37,10 @@ phone "000413000004" {
 
 phone "000413000005" {
   address = "192.168.50.10" # ERROR: Reservation of a taken address
+}
+
+phone "00041300000A" {
+  address = "192.168.50.11" # ERROR: Reservation of a taken address
 }
 
 phone "000413000006" {
