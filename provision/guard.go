@@ -149,7 +149,11 @@ func certificateRefusal(own mac.Addr, r Request, id identity, checked bool) *Ref
 	case id.certificate != nil:
 		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown does not hold: %v", own, id.certificate)
 	}
-	return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown is another's", own)
+	if len(id.devices) == 0 {
+		return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown names no MAC: its common name is %.40q",
+			own, r.Certificates[0].Subject.CommonName)
+	}
+	return refuse(http.StatusForbidden, "what belongs to %s goes only to its certificate, and the one that was shown is that of %s", own, id.devices[0])
 }
 
 // missed counts a refusal against its source.

@@ -49,11 +49,11 @@ func (a *appliance) material(cfg configuration, now time.Time) (pki.Material, er
 	h := cfg.HTTPS
 	m := pki.Material{Legacy: h.Legacy}
 	if h.ClientCA != "" {
-		pool, err := pki.ReadPool(h.ClientCA)
+		makers, err := pki.ReadMakers(h.ClientCA)
 		if err != nil {
 			return m, fmt.Errorf("reading client_ca: %w", err)
 		}
-		m.ClientCA = pool
+		m.ClientCA = makers
 	}
 	if h.Certificate != "" {
 		pair, err := pki.ReadPair(h.Certificate, h.Key)

@@ -159,7 +159,7 @@ func (d *decoder) certificates(h *HTTPS, b body) {
 		return // a file may be missing
 	}
 	if h.ClientCA != "" {
-		if _, err := pki.ReadPool(h.ClientCA); err != nil {
+		if _, err := pki.ReadMakers(h.ClientCA); err != nil {
 			d.fail(b.Attributes["client_ca"].Expr.Range(), "Invalid certificate", "client_ca: %s.", sentence(err))
 		}
 	}

@@ -1,8 +1,15 @@
 package pki
 
 import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +24,40 @@ const (
 	maxNames = 16
 )
 
+// Makers are the authorities that sign the certificates of phones.
+type Makers struct {
+	list []*x509.Certificate
+	pool *x509.CertPool
+}
+
+// ReadMakers reads the certificates of authorities.
+func ReadMakers(path string) (*Makers, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Makers{pool: x509.NewCertPool()}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d: %w", path, len(m.list)+1, err)
+		}
+		m.list = append(m.list, c)
+		m.pool.AddCert(c)
+	}
+	if len(m.list) == 0 {
+		return nil, fmt.Errorf("%s holds no certificate between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----", path)
+	}
+	return m, nil
+}
+
 // Devices gives the MACs that a client's certificate holds, once the chain is
 // found to be signed by an authority of client_ca and to be good at the time now.
 // Whether the client has the key was settled when the connection was made.
@@ -30,22 +71,77 @@ func (s *Server) Devices(chain []*x509.Certificate, now time.Time) ([]mac.Addr, 
 	case len(chain) > maxChain:
 		return nil, fmt.Errorf("its chain has %d certificates", len(chain))
 	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	if _, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: m.ClientCA, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}); err != nil {
+	if err := m.ClientCA.verify(chain, now); err != nil {
 		return nil, err
 	}
 	return macsOf(chain[0]), nil
 }
 
-// macsOf reads the MACs from the subject's common name and serial number, and from
-// the alternative names.
+func (m *Makers) verify(chain []*x509.Certificate, now time.Time) error {
+	phone := chain[0]
+	if now.Before(notBefore) {
+		now = phone.NotBefore // a clock that is not set yet keeps no phone out
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := phone.Verify(x509.VerifyOptions{
+		Roots: m.pool, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); !unknown {
+		return err
+	}
+	maker := m.signedBySHA1(phone)
+	if maker == nil {
+		return fmt.Errorf("%w: if this is a phone, add its maker's to client_ca", err)
+	}
+	for _, c := range []*x509.Certificate{phone, maker} {
+		if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			return x509.CertificateInvalidError{Cert: c, Reason: x509.Expired, Detail: "it is good from " + c.NotBefore.Format(time.DateOnly) + " to " + c.NotAfter.Format(time.DateOnly)}
+		}
+	}
+	if u := phone.ExtKeyUsage; len(u)+len(phone.UnknownExtKeyUsage) > 0 && !slices.Contains(u, x509.ExtKeyUsageClientAuth) && !slices.Contains(u, x509.ExtKeyUsageAny) {
+		return x509.CertificateInvalidError{Cert: phone, Reason: x509.IncompatibleUsage}
+	}
+	return nil
+}
+
+// signedBySHA1 gives the maker that signed a phone's certificate with RSA and SHA-1, nil
+// where none did. Go takes no such signature any more, and phones whose authority is
+// "Snom Phone 1", from before "Snom Phone 1 SHA-256", have no other. What is broken of
+// SHA-1 is that two texts can be made with one sum: to gain by it somebody would have
+// to have the maker's factory sign what he made.
+func (m *Makers) signedBySHA1(phone *x509.Certificate) *x509.Certificate {
+	if phone.SignatureAlgorithm != x509.SHA1WithRSA || len(phone.UnhandledCriticalExtensions) > 0 {
+		return nil
+	}
+	sum := sha1.Sum(phone.RawTBSCertificate)
+	for _, c := range m.list {
+		key, ok := c.PublicKey.(*rsa.PublicKey)
+		authority := c.IsCA || c.Version < 3 // which had no word for it
+		if ok && authority && slices.Equal(c.RawSubject, phone.RawIssuer) && rsa.VerifyPKCS1v15(key, crypto.SHA1, sum[:], phone.Signature) == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+var (
+	commonNameID   = asn1.ObjectIdentifier{2, 5, 4, 3}
+	serialNumberID = asn1.ObjectIdentifier{2, 5, 4, 5}
+)
+
+// macsOf reads the MACs from the subject's common names and serial numbers, each as
+// often as it is there, and from the alternative names.
 func macsOf(c *x509.Certificate) []mac.Addr {
-	names := append([]string{c.Subject.CommonName, c.Subject.SerialNumber}, c.DNSNames...)
+	var names []string
+	for _, n := range c.Subject.Names {
+		if value, ok := n.Value.(string); ok && (n.Type.Equal(commonNameID) || n.Type.Equal(serialNumberID)) {
+			names = append(names, value)
+		}
+	}
+	names = append(names, c.DNSNames...)
 	for _, u := range c.URIs {
 		names = append(names, u.String())
 	}

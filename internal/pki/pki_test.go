@@ -228,7 +228,7 @@ func TestDevices(t *testing.T) {
 	if err := os.WriteFile(path, append([]byte("of Snom:\n"), maker.PEM()...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := ReadPool(path)
+	pool, err := ReadMakers(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +241,21 @@ func TestDevices(t *testing.T) {
 		problem string
 	}{
 		{"common name", maker, nil, []mac.Addr{reception}, ""},
+		{"two common names", maker, func(c *x509.Certificate) {
+			c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: commonNameID, Value: "000413922D24"}, {Type: commonNameID, Value: "phone"}}
+		}, []mac.Addr{reception}, ""},
+		{"a serial number and two words", maker, func(c *x509.Certificate) {
+			c.Subject = pkix.Name{CommonName: "phone", SerialNumber: "00:04:13:92:2D:24", OrganizationalUnit: []string{"000413922D25"}}
+		}, []mac.Addr{reception}, ""},
+		{"SHA-1", maker, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA }, []mac.Addr{reception}, ""},
+		{"SHA-1, without a use", maker, func(c *x509.Certificate) { c.SignatureAlgorithm, c.ExtKeyUsage = x509.SHA1WithRSA, nil }, []mac.Addr{reception}, ""},
+		{"SHA-1 of another maker", other, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA }, nil, "add its maker's to client_ca"},
+		{"SHA-1, too old", maker, func(c *x509.Certificate) { c.SignatureAlgorithm, c.NotAfter = x509.SHA1WithRSA, now.AddDate(0, 0, -1) }, nil, "expired"},
+		{"SHA-1, not yet good", maker, func(c *x509.Certificate) { c.SignatureAlgorithm, c.NotBefore = x509.SHA1WithRSA, now.AddDate(0, 0, 1) }, nil, "not yet valid"},
+		{"SHA-1, a server's", maker, func(c *x509.Certificate) {
+			c.SignatureAlgorithm, c.ExtKeyUsage = x509.SHA1WithRSA, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		}, nil, "usage"},
+		{"not yet good", maker, func(c *x509.Certificate) { c.NotBefore = now.AddDate(0, 0, 1) }, nil, "not yet valid"},
 		{"alternative name", maker, func(c *x509.Certificate) {
 			c.Subject.CommonName = "phone"
 			c.DNSNames = []string{"000413922D24.phones.example"}
@@ -268,6 +283,10 @@ func TestDevices(t *testing.T) {
 			got, err := s.Devices(served.PeerCertificates, now)
 			if diff := cmp.Diff(tt.want, got); diff != "" || (err == nil) != (tt.problem == "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
 				t.Errorf("%v\n%s", err, diff)
+			}
+			// A computer whose clock is not set yet lets in whom it would let in later.
+			if got, err := s.Devices(served.PeerCertificates, time.Unix(0, 0)); (err == nil) != (tt.problem == "" || strings.Contains(tt.problem, "valid") || tt.problem == "expired") {
+				t.Errorf("before the clock is set: %v, %v", got, err)
 			}
 			s.Use(Material{Certificates: l})
 			if got, err := s.Devices(served.PeerCertificates, now); !errors.Is(err, errNotAsked) {
@@ -308,10 +327,10 @@ func FuzzMACOf(f *testing.F) {
 	})
 }
 
-func TestReadPool(t *testing.T) {
+func TestReadMakers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := ReadPool(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadMakers(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	for _, text := range []string{"", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
@@ -319,7 +338,7 @@ func TestReadPool(t *testing.T) {
 		if err := os.WriteFile(path, bytes.TrimSpace([]byte(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadPool(path); err == nil {
+		if _, err := ReadMakers(path); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}

@@ -2,11 +2,8 @@ package pki
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -15,7 +12,7 @@ import (
 type Material struct {
 	Certificates []tls.Certificate // the first that a client understands is shown
 	Legacy       bool              // for firmware that knows no TLS 1.2
-	ClientCA     *x509.CertPool    // the makers of phones; nil where none is asked for a certificate
+	ClientCA     *Makers           // the makers of phones; nil where none is asked for a certificate
 }
 
 // Ends gives when the first of the certificates does.
@@ -37,34 +34,6 @@ func ReadPair(certificate, key string) (tls.Certificate, error) {
 		return pair, fmt.Errorf("reading the certificate and its key: %w", err)
 	}
 	return pair, nil
-}
-
-// ReadPool reads the certificates of authorities.
-func ReadPool(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool, n := x509.NewCertPool(), 0
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d: %w", path, n+1, err)
-		}
-		pool.AddCert(c)
-		n++
-	}
-	if n == 0 {
-		return nil, fmt.Errorf("%s holds no certificate between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----", path)
-	}
-	return pool, nil
 }
 
 // Server is the TLS side of a listener. Its material can be replaced while it
@@ -90,7 +59,7 @@ func (s *Server) Use(m Material) {
 		// A certificate that nobody here knows must not keep a phone from what is no
 		// secret, so it is checked where it matters: in Devices.
 		c.ClientAuth = tls.RequestClientCert
-		c.ClientCAs = m.ClientCA
+		c.ClientCAs = m.ClientCA.pool
 	}
 	if m.Legacy {
 		c.MinVersion = tls.VersionTLS10
