@@ -317,8 +317,17 @@ func (l *loader) secrets(p *phone, ctx *hcl.EvalContext) {
 	if p.Secrets != "" && !slices.Contains([]string{"lease", "certificate", "anyone"}, p.Secrets) {
 		l.fail(p.at("secrets"), "Invalid secrets", "secrets is lease, certificate or anyone, not %q. This is %s.", p.Secrets, p.where)
 	}
-	if p.Secrets == "certificate" && (l.cfg.HTTPS == nil || l.cfg.HTTPS.ClientCA == "") {
-		l.warn(about{model: p.Model, phone: p}, config.MissingClientCA, p.at("secrets"), "Missing client_ca", "%s gets its own file only by its certificate, and none can be checked: "+
+	m, _ := l.set.Model(p.Model)
+	of, at, scheme := about{model: p.Model, phone: p}, p.at("secrets"), l.set.scheme(m)
+	switch {
+	case p.Secrets == "certificate" && (l.cfg.HTTPS == nil || l.cfg.HTTPS.ClientCA == ""):
+		l.warn(of, config.MissingClientCA, at, "Missing client_ca", "%s gets its own file only by its certificate, and none can be checked: "+
 			"name the certificates of the phones' maker as client_ca in the https block.", capital(p.where))
+	case p.Secrets == "certificate" && scheme != "https":
+		l.warn(of, config.CertificateScheme, at, "Certificates without HTTPS", "The own file goes only to a certificate, which only HTTPS can show, and phones of this model are sent to %s: "+
+			"set scheme = \"https\", in provisioning or in the model.", scheme)
+	case p.Secrets == "anyone":
+		l.warn(of, config.SecretsAnyone, at, "Secrets for anyone", "The own file, with its passwords, goes to whoever asks, and MACs are easily guessed. "+
+			"Leave secrets out outside of a closed laboratory.")
 	}
 }

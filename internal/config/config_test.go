@@ -384,7 +384,7 @@ func write(t testing.TB, dir, name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -425,6 +425,36 @@ func TestIsWithin(t *testing.T) {
 	} {
 		if got := isWithin(filepath.Join(dir, c.path), filepath.Join(dir, c.dir)); got != c.want {
 			t.Errorf("isWithin(%s, %s) = %v", c.path, c.dir, got)
+		}
+	}
+}
+
+// A key that everybody can read, and a certificate of the future.
+func TestCertificateFile(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mode os.FileMode
+		year int
+		want []string
+	}{
+		{0o600, 2026, nil},
+		{0o640, 2026, nil},
+		{0o644, 2026, []string{"Key readable by everybody"}},
+		{0o600, 2023, []string{"Certificate not good yet"}},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "in.hcl", "appliance {\n  interface = \"eth0\"\n}\nhttps {\n  certificate = \"cert.pem\"\n  key = \"cert.pem\"\n}\n")
+		write(t, dir, "cert.pem", certificate)
+		if err := os.Chmod(filepath.Join(dir, "cert.pem"), c.mode); err != nil {
+			t.Fatal(err)
+		}
+		_, rep := Load(dir, Options{Now: time.Date(c.year, 1, 1, 0, 0, 0, 0, time.UTC)})
+		var got []string
+		for _, d := range rep.Diagnostics() {
+			got = append(got, d.Summary)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("mode %v, %d (-want +got):\n%s", c.mode, c.year, diff)
 		}
 	}
 }

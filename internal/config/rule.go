@@ -17,23 +17,31 @@ type Rule string
 // profiles has more.
 func Rules() map[Rule]string {
 	return map[Rule]string{
-		CertificateEnds: "The certificate of HTTPS has ended, or ends within 30 days.",
-		LegacyTLS:       "Versions of TLS are served that are not safe any more.",
-		MissingHTTPS:    "Phones are sent to https, and there is no https block.",
-		MissingClientCA: "Secrets wait for certificates that nothing can check.",
-		IdleExclusion:   "An address is excluded from a network that would not lease it anyway.",
-		IdleSilence:     "A silence block, or a part of one, silences nothing.",
+		CertificateEnds:   "The certificate of HTTPS, or an authority in client_ca, has ended, is not good yet, or ends within 30 days.",
+		CertificateScheme: "Secrets wait for certificates on phones that are not sent to HTTPS.",
+		ClearPassword:     "Phones' credentials are asked for in a way that shows them to who reads the wire.",
+		LegacyTLS:         "Versions of TLS are served that are not safe any more.",
+		MissingHTTPS:      "Phones are sent to https, and there is no https block.",
+		MissingClientCA:   "Secrets wait for certificates that nothing can check.",
+		ReadableKey:       "Every user of the machine can read the key of HTTPS.",
+		SecretsAnyone:     "Phones' own files, with their passwords, go to whoever asks.",
+		IdleExclusion:     "An address is excluded from a network that would not lease it anyway.",
+		IdleSilence:       "A silence block, or a part of one, silences nothing.",
 	}
 }
 
 // The rules of this package.
 const (
-	CertificateEnds Rule = "certificate-ends"
-	LegacyTLS       Rule = "legacy-tls"
-	MissingHTTPS    Rule = "missing-https"
-	MissingClientCA Rule = "missing-client-ca"
-	IdleExclusion   Rule = "idle-exclusion"
-	IdleSilence     Rule = "idle-silence"
+	CertificateEnds   Rule = "certificate-ends"
+	CertificateScheme Rule = "certificate-scheme"
+	ClearPassword     Rule = "clear-password"
+	ReadableKey       Rule = "readable-key"
+	SecretsAnyone     Rule = "secrets-anyone"
+	LegacyTLS         Rule = "legacy-tls"
+	MissingHTTPS      Rule = "missing-https"
+	MissingClientCA   Rule = "missing-client-ca"
+	IdleExclusion     Rule = "idle-exclusion"
+	IdleSilence       Rule = "idle-silence"
 )
 
 // Finding is what a warning's Extra says: the rule, and what it was found in

@@ -121,9 +121,20 @@ func (d *decoder) provisioning(block *hcl.Block) {
 		d.warn(MissingHTTPS, b.Attributes["scheme"].Expr.Range(), "Missing https block", "Phones are sent to https, and there is no https block. "+
 			"Add one with the certificate and the key of this appliance.")
 	}
-	if p.Secrets == "certificate" && (https == nil || https.ClientCA == "") {
+	switch {
+	case p.Secrets == "certificate" && (https == nil || https.ClientCA == ""):
 		d.warn(MissingClientCA, b.Attributes["secrets"].Expr.Range(), "Missing client_ca", "Secrets go only to phones that show a certificate, and none can be checked: "+
 			"name the certificates of the phones' maker as client_ca in the https block. Until then no phone gets its own file.")
+	case p.Secrets == "certificate" && p.Scheme != "https":
+		d.warn(CertificateScheme, b.Attributes["secrets"].Expr.Range(), "Certificates without HTTPS", "Secrets go only to phones that show a certificate, which only HTTPS can, and phones are sent to %s, "+
+			"where none of them gets its own file. Set scheme = \"https\", here or in the models.", p.Scheme)
+	case p.Secrets == "anyone":
+		d.warn(SecretsAnyone, b.Attributes["secrets"].Expr.Range(), "Secrets for anyone", "Every phone's own file, with its passwords, goes to whoever asks, and MACs are easily guessed. "+
+			"Leave secrets out outside of a closed laboratory.")
+	}
+	if p.HTTPAuth == "basic" && p.Scheme != "https" {
+		d.warn(ClearPassword, b.Attributes["http_auth"].Expr.Range(), "Password in the clear", "With basic a phone sends its http_client_pass as it is, and phones are sent to %s: "+
+			"whoever reads the wire can have the phone's file from then on. Set http_auth = \"digest\", or scheme = \"https\".", p.Scheme)
 	}
 	if https != nil && https.Port == p.HTTPPort {
 		d.fail(block.DefRange, "Port used twice", "Port %d is given for HTTP and for HTTPS. Change http_port here or port in the https block.", p.HTTPPort)
@@ -159,12 +170,14 @@ func (d *decoder) certificates(h *HTTPS, b body) {
 		return // a file may be missing
 	}
 	if h.ClientCA != "" {
-		if _, err := pki.ReadMakers(h.ClientCA); err != nil {
-			d.fail(b.Attributes["client_ca"].Expr.Range(), "Invalid certificate", "client_ca: %s.", sentence(err))
-		}
+		d.makers(h.ClientCA, b.Attributes["client_ca"].Expr.Range())
 	}
 	if h.Certificate == "" {
 		return
+	}
+	// A group that has certificates for its work is a custom; everybody is none.
+	if info, err := os.Stat(h.Key); err == nil && info.Mode().Perm()&0o004 != 0 {
+		d.warn(ReadableKey, b.Attributes["key"].Expr.Range(), "Key readable by everybody", "Every user of this machine can read the key, and pass for the appliance with it. Run: chmod o= %s", h.Key)
 	}
 	at := b.Attributes["certificate"].Expr.Range()
 	pair, err := pki.ReadPair(h.Certificate, h.Key)
@@ -174,11 +187,32 @@ func (d *decoder) certificates(h *HTTPS, b body) {
 	}
 	ends := pair.Leaf.NotAfter
 	switch left := ends.Sub(d.now); {
-	case d.now.IsZero() || left > pki.WarnAhead:
+	case d.now.IsZero():
+	case d.now.Before(pair.Leaf.NotBefore):
+		d.warn(CertificateEnds, at, "Certificate not good yet", "The certificate is good from %s. Until then phones that look at it find nothing here: is the clock right?", pair.Leaf.NotBefore.Format(time.DateTime))
+	case left > pki.WarnAhead:
 	case left <= 0:
 		d.warn(CertificateEnds, at, "Certificate out of date", "The certificate was good until %s. Phones that look at it find nothing here: renew it, then reload.", ends.Format(time.DateOnly))
 	default:
 		d.warn(CertificateEnds, at, "Certificate ends soon", "The certificate is good until %s. Renew it, then reload.", ends.Format(time.DateOnly))
+	}
+}
+
+// makers reads client_ca.
+func (d *decoder) makers(path string, at hcl.Range) {
+	makers, err := pki.ReadMakers(path)
+	if err != nil {
+		d.fail(at, "Invalid certificate", "client_ca: %s.", sentence(err))
+		return
+	}
+	var ended []string
+	for _, c := range makers.Certificates() {
+		if !d.now.IsZero() && d.now.After(c.NotAfter) {
+			ended = append(ended, fmt.Sprintf("%q on %s", c.Subject.CommonName, c.NotAfter.Format(time.DateOnly)))
+		}
+	}
+	if len(ended) > 0 {
+		d.warn(CertificateEnds, at, "Authority out of date", "In client_ca ended: %s. No certificate that it signed holds any more: ask the phones' maker for its successor.", strings.Join(ended, ", "))
 	}
 }
 

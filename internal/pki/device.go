@@ -58,6 +58,9 @@ func ReadMakers(path string) (*Makers, error) {
 	return m, nil
 }
 
+// Certificates are those of the authorities, in the order of the file.
+func (m *Makers) Certificates() []*x509.Certificate { return m.list }
+
 // Devices gives the MACs that a client's certificate holds, once the chain is
 // found to be signed by an authority of client_ca and to be good at the time now.
 // Whether the client has the key was settled when the connection was made.

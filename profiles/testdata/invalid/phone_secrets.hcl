@@ -9,3 +9,7 @@ phone "000413000002" {
   model   = "snomD785"
   secrets = "password" # ERROR: Invalid secrets
 }
+phone "000413000003" {
+  model   = "snomD785"
+  secrets = "anyone" # WARNING: Secrets for anyone
+}
