@@ -69,7 +69,7 @@ func (l *loader) accessoriesOf(layer *body, ctx *hcl.EvalContext, of string) acc
 		list := &a.modules
 		if b.Type == "handset" {
 			list = &a.handsets
-			if t := one.firmware; t.text != "" && (strings.Contains(t.text, "://") || isImage(t.text) || !isNumber(strings.ReplaceAll(t.text, ".", ""))) {
+			if t := one.firmware; t.text != "" && (strings.Contains(t.text, "://") || IsImage(t.text) || !isNumber(strings.ReplaceAll(t.text, ".", ""))) {
 				l.fail(t.rng, "Invalid firmware", "A handset is told a version, such as 05.20.0001 or 520.1, not %q.", t.text)
 				continue
 			}
@@ -125,7 +125,7 @@ func rowOf(kind, name string) accessoryRow {
 // imageOf gives the image of an accessory's target: a path under
 // files_dir/firmware, or a URL.
 func (r accessoryRow) imageOf(a accessory) string {
-	if text := a.firmware.text; strings.Contains(text, "://") || isImage(text) {
+	if text := a.firmware.text; strings.Contains(text, "://") || IsImage(text) {
 		return text
 	}
 	return r.image.name(a.name, a.firmware.text)

@@ -78,13 +78,14 @@ func checkTarget(text string) error {
 	if !isRelative(text) {
 		return fmt.Errorf("%q is no file within files_dir/firmware", text)
 	}
-	if !isImage(text) && !isVersion(text) {
+	if !IsImage(text) && !isVersion(text) {
 		return fmt.Errorf("%q is neither a version, such as 10.1.215.13, nor the name of an image, nor a URL", text)
 	}
 	return nil
 }
 
-func isImage(name string) bool {
+// IsImage reports whether a name ends as those of the images that phones load.
+func IsImage(name string) bool {
 	return slices.Contains(imageSuffixes, strings.ToLower(path.Ext(name)))
 }
 
@@ -357,7 +358,7 @@ func (l *loader) checkImageName(t target, of about, m Model, image string) {
 	name := baseName(image)
 	if strings.Contains(image, "://") {
 		u, err := url.Parse(image)
-		if err != nil || !isImage(u.Path) {
+		if err != nil || !IsImage(u.Path) {
 			return // a script, which decides for itself
 		}
 		name = baseName(u.Path)

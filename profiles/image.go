@@ -34,7 +34,7 @@ func (s *Set) Image(name string) Image {
 	stem, _, _ := strings.Cut(base, "-")
 	dect, _, _ := strings.Cut(base, "_")
 	switch m, ok := s.Model(stem); {
-	case !isImage(base):
+	case !IsImage(base):
 		return image
 	case stem == base && dect != base:
 		if m, ok := s.Model("snom" + dect); ok && m.DECT {
@@ -42,6 +42,7 @@ func (s *Set) Image(name string) Image {
 				return Image{m.image.name(m.Name, v), ImageFirmware, m.Name, v}
 			}
 		}
+		dect = strings.ToUpper(dect) // as handsets say it
 		row := rowOf("handset", dect)
 		if v := row.image.version(dect, base); v != "" {
 			return Image{row.image.name(dect, v), ImageHandset, dect, v}
@@ -49,9 +50,10 @@ func (s *Set) Image(name string) Image {
 	case ok && m.recognise(&image, base):
 	case strings.HasPrefix(strings.ToLower(stem), "snom") && len(stem) > len("snom"):
 		// snomD7C-1.6.1-r.bin: the name of a model that nobody knows, or a module's.
-		module := stem[len("snom"):]
-		if v := rowOf("module", module).image.version(module, base); v != "" && !s.listed(stem) {
-			return Image{base, ImageModule, module, v}
+		module := strings.ToUpper(stem[len("snom"):])
+		row := rowOf("module", module)
+		if v := row.image.version(module, base); v != "" && !s.listed(stem) {
+			return Image{baseName(row.image.name(module, v)), ImageModule, module, v}
 		}
 		if ok {
 			image.Model, image.Version = m.Name, m.versionIn(base)
@@ -75,7 +77,7 @@ func (s *Set) listed(name string) bool {
 func (m Model) recognise(image *Image, base string) bool {
 	for _, p := range []pattern{m.image, m.textImage} {
 		if v := p.version(m.Name, base); v != "" && m.Family != "" {
-			*image = Image{base, ImageFirmware, m.Name, v}
+			*image = Image{spelled(base, p.name(m.Name, v)), ImageFirmware, m.Name, v}
 			return true
 		}
 	}
@@ -91,10 +93,20 @@ func (m Model) recognise(image *Image, base string) bool {
 		if u.chained {
 			kind = ImageHelper
 		}
-		*image = Image{base, kind, m.Name, cmp.Or(v, u.version)}
+		v = cmp.Or(v, u.version)
+		*image = Image{spelled(base, u.image.name(m.Name, v)), kind, m.Name, v}
 		return true
 	}
 	return false
+}
+
+// spelled gives the name of an image as phones ask for it: what has come to an admin
+// may have been through a system that keeps no case.
+func spelled(base, path string) string {
+	if name := baseName(path); strings.EqualFold(name, base) {
+		return name
+	}
+	return base
 }
 
 // ImagePath gives the place of an image that the admin says is a model's and of

@@ -1,6 +1,9 @@
 package profiles
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestImage(t *testing.T) {
 	t.Parallel()
@@ -28,6 +31,15 @@ func TestImage(t *testing.T) {
 	} {
 		if got := s.Image("/some/folder/" + baseName(want.Path)); got != want {
 			t.Errorf("%s: got %+v, want %+v", want.Path, got, want)
+		}
+		if want.Kind == "" {
+			continue
+		}
+		// It is stored as phones ask for it, which keep the case.
+		for _, other := range []string{strings.ToLower(baseName(want.Path)), strings.ToUpper(baseName(want.Path))} {
+			if got := s.Image(other); got != want {
+				t.Errorf("%s: got %+v, want %+v", other, got, want)
+			}
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (t *lint) files(l layer, read []*checkedFile, of about, m Model, version st
 // runs gives the version that a phone is to run, "" where the configuration does
 // not say.
 func (s *Set) runs(p *phone, m Model) string {
-	if text := s.wanted(p, m.Name).text; text != "" && '0' <= text[0] && text[0] <= '9' && !isImage(text) {
+	if text := s.wanted(p, m.Name).text; text != "" && '0' <= text[0] && text[0] <= '9' && !IsImage(text) {
 		return text
 	}
 	return ""

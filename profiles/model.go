@@ -110,7 +110,7 @@ func (p pattern) check(needsVersion bool) error {
 		return fmt.Errorf("needs {version}, or {v4} and {b4}, where %q has no place for a version", string(p))
 	case !isRelative(string(p)):
 		return fmt.Errorf("is the path of a file within files_dir/firmware, not %q", string(p))
-	case !isImage(string(p)):
+	case !IsImage(string(p)):
 		return fmt.Errorf("ends in %s, unlike %q", strings.Join(imageSuffixes, ", "), string(p))
 	}
 	return nil

@@ -217,7 +217,7 @@ func (m Model) targetImage(target string) (image, version string) {
 			return target, "" // checkTarget has refused it
 		}
 		return target, m.versionIn(u.Path)
-	case isImage(target):
+	case IsImage(target):
 		return target, m.versionIn(target)
 	}
 	return m.imageName(target), target
@@ -238,7 +238,7 @@ func (m Model) versionIn(name string) string {
 	}
 	words := strings.Split(baseName(name), "-")
 	for _, w := range words[1:] {
-		if isVersion(w) && strings.Contains(w, ".") && !isImage(w) {
+		if isVersion(w) && strings.Contains(w, ".") && !IsImage(w) {
 			return w
 		}
 	}

@@ -113,7 +113,7 @@ func (p pattern) version(model, name string) string {
 		between, after, _ := strings.Cut(rest, "{b4}")
 		name, ok := cutPrefixFold(name, before)
 		name, ok2 := cutSuffixFold(name, after)
-		v, b, ok3 := strings.Cut(name, between)
+		v, b, ok3 := strings.Cut(strings.ToLower(name), strings.ToLower(between))
 		if !ok || !ok2 || !ok3 || !isNumber(v) || !isNumber(b) {
 			return ""
 		}

@@ -124,9 +124,11 @@ func (c *firmwareAddCmd) add(set *profiles.Set, store *firmware.Store, one *adde
 		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
-	} else if !info.Mode().IsRegular() {
+	}
+	if !info.Mode().IsRegular() {
 		return errors.New("it is no plain file")
 	}
 	image := set.Image(one.File)
@@ -134,6 +136,9 @@ func (c *firmwareAddCmd) add(set *profiles.Set, store *firmware.Store, one *adde
 		if image = set.ImagePath(c.Model, c.Version); image.Path == "" {
 			return fmt.Errorf("%q is no model such as snomD785, or %q no version such as 10.1.215.13", c.Model, c.Version)
 		}
+	}
+	if !profiles.IsImage(image.Path) {
+		return errors.New("phones load files whose names end in .bin, .swu or .fwu: unpack it, or give it the name that its maker gave it")
 	}
 	buffered := bufio.NewReaderSize(f, imageHead)
 	head, err := buffered.Peek(imageHead)
@@ -143,6 +148,11 @@ func (c *firmwareAddCmd) add(set *profiles.Set, store *firmware.Store, one *adde
 	evidence, err := firmware.Examine(image.Path, head)
 	if err != nil {
 		return err
+	}
+	if evidence.Format != "" {
+		if err := firmware.Whole(f, info.Size()); err != nil {
+			return err
+		}
 	}
 	if image.Kind == "" {
 		one.Notes = append(one.Notes, unrecognised(image, evidence))

@@ -54,6 +54,9 @@ phone "00:04:13:23:1a:02" {
 	has(dialtone(0, "firmware", "add", image("download.bin", "nobody knows")), "neither model nor version", "--model")
 	has(dialtone(0, "firmware", "add", image("other.bin", "known by its words"), "--model", "snom370", "--version", "8.7.5.35"), "snom370-8.7.5.35-SIP-f.bin: firmware of snom370")
 	has(dialtone(1, "firmware", "add", image("page.bin", "<html>not found</html>")), "web page")
+	has(dialtone(0, "firmware", "add", image("SNOMD785-10.1.215.12-SIP-R.BIN", "through a system without case")), "snomD785-10.1.215.12-SIP-r.bin: firmware of snomD785")
+	has(dialtone(1, "firmware", "add", image("images.tar", "several")), "unpack it")
+	has(dialtone(1, "firmware", "add", image("snomD865-10.1.215.13-SIP-r.swu", "070702"+strings.Repeat("0", 60))), "cut off")
 	pipe := filepath.Join(dir, "pipe.bin")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"strconv"
@@ -34,9 +35,8 @@ var others = []struct{ magic, what string }{
 }
 
 var (
-	webPage     = regexp.MustCompile(`(?is)^\s*(<!doctype|<html|<\?xml|<[a-z-]+[ >])`)
-	swuVersion  = regexp.MustCompile(`(?m)^\s*version\s*=\s*"([0-9A-Za-z._-]{1,64})"\s*;`)
-	description = "sw-description"
+	webPage    = regexp.MustCompile(`(?is)^\s*(<!doctype|<html|<\?xml|<[a-z-]+[ >])`)
+	swuVersion = regexp.MustCompile(`(?m)^\s*version\s*=\s*"([0-9A-Za-z._-]{1,64})"\s*;`)
 )
 
 // Examine says what the beginning of a file is, and refuses what can be no image:
@@ -54,7 +54,7 @@ func Examine(name string, head []byte) (Evidence, error) {
 			return Evidence{}, fmt.Errorf("this is %s", o.what)
 		}
 	}
-	archive := bytes.HasPrefix(head, []byte("070701")) || bytes.HasPrefix(head, []byte("070702"))
+	archive := isArchive(head)
 	swu := strings.EqualFold(path.Ext(name), ".swu")
 	switch {
 	case swu && !archive:
@@ -67,33 +67,77 @@ func Examine(name string, head []byte) (Evidence, error) {
 	return Evidence{}, nil
 }
 
-// described gives the version in the description of a .swu: the first file of a
-// cpio archive in the "new ASCII" format, whose header is 110 octets of
-// hexadecimal fields, as cpio(5) has it. The names are libconfig's.
-func described(head []byte) string {
+// Whole refuses a .swu that ends before its archive does, as a download does that
+// was cut off. Of other images nobody can tell.
+func Whole(image io.ReaderAt, size int64) error {
+	for at := int64(0); ; {
+		e, err := entryAt(image, at)
+		switch {
+		case errors.Is(err, io.EOF) || e.end > size:
+			return fmt.Errorf("it is cut off after %d octets: load the image again", size)
+		case errors.Is(err, errNoEntry) || e.name == trailer:
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading: %w", err)
+		}
+		at = e.next
+	}
+}
+
+// entry is the header of a file in a cpio archive of the "new ASCII" format: 110
+// octets of hexadecimal fields, and the name, as cpio(5) has it.
+type entry struct {
+	name       string
+	start, end int64 // of the content
+	next       int64 // where the next header is
+}
+
+const (
+	trailer     = "TRAILER!!!"
+	description = "sw-description"
+)
+
+var errNoEntry = errors.New("no header of a cpio archive")
+
+func entryAt(archive io.ReaderAt, at int64) (e entry, err error) {
 	const (
-		header              = 110
-		fileSize, nameSize  = 6 + 6*8, 6 + 11*8
-		width               = 8
-		alignment, maxField = 4, headSize
+		width, alignment   = 8, 4
+		fileSize, nameSize = 6 + 6*width, 6 + 11*width
+		maxName            = 4096
 	)
-	if len(head) < header {
+	header := make([]byte, 6+13*width)
+	if _, err := archive.ReadAt(header, at); err != nil {
+		return e, err
+	}
+	size, err := strconv.ParseUint(string(header[fileSize:fileSize+width]), 16, 32)
+	length, err2 := strconv.ParseUint(string(header[nameSize:nameSize+width]), 16, 32)
+	if !isArchive(header) || err != nil || err2 != nil || length == 0 || length > maxName {
+		return e, errNoEntry
+	}
+	name := make([]byte, length)
+	if _, err := archive.ReadAt(name, at+int64(len(header))); err != nil {
+		return e, err
+	}
+	aligned := func(n int64) int64 { return (n + alignment - 1) / alignment * alignment }
+	e.name = string(name[:length-1]) // ends in a zero
+	e.start = aligned(at + int64(len(header)) + int64(length))
+	e.end = e.start + int64(size)
+	e.next = aligned(e.end)
+	return e, nil
+}
+
+func isArchive(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("070701")) || bytes.HasPrefix(head, []byte("070702"))
+}
+
+// described gives the version in the description of a .swu, which is the first
+// file in it. The names are libconfig's.
+func described(head []byte) string {
+	e, err := entryAt(bytes.NewReader(head), 0)
+	if err != nil || e.name != description || e.end > int64(len(head)) {
 		return ""
 	}
-	field := func(at int) (int, bool) {
-		n, err := strconv.ParseUint(string(head[at:at+width]), 16, 32)
-		return int(n), err == nil && n <= maxField
-	}
-	size, ok1 := field(fileSize)
-	length, ok2 := field(nameSize)
-	start := (header + length + alignment - 1) / alignment * alignment
-	if !ok1 || !ok2 || length == 0 || start+size > len(head) {
-		return ""
-	}
-	if string(head[header:header+length-1]) != description {
-		return ""
-	}
-	m := swuVersion.FindSubmatch(head[start : start+size])
+	m := swuVersion.FindSubmatch(head[e.start:e.end])
 	if m == nil {
 		return ""
 	}

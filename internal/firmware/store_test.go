@@ -2,6 +2,7 @@ package firmware
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -114,6 +115,32 @@ func TestExamine(t *testing.T) {
 		e, err := Examine(c.name, []byte(c.head))
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || e.Version != c.version {
 			t.Errorf("%s, %.20q: got %+v, %v", c.name, c.head, e, err)
+		}
+	}
+}
+
+// A download that was cut off anywhere is told from one that is whole, by the cpio
+// archive that a .swu is.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	entry := func(name, content string) string {
+		pad := func(s string) string { return s + strings.Repeat("\x00", (4-len(s)%4)%4) }
+		zeros := func(n int) string { return strings.Repeat("00000000", n) }
+		return pad("070702"+zeros(6)+fmt.Sprintf("%08x", len(content))+zeros(4)+fmt.Sprintf("%08x", len(name)+1)+zeros(1)+name+"\x00") + pad(content)
+	}
+	files := entry("sw-description", "software") + entry("rootfs", strings.Repeat("x", 1001))
+	end := entry("TRAILER!!!", "")
+	for cut := range len(files + end) {
+		if cut >= len(files+end)-1 {
+			continue // padding
+		}
+		if err := Whole(strings.NewReader((files + end)[:cut]), int64(cut)); err == nil || !strings.Contains(err.Error(), "cut off") {
+			t.Errorf("cut after %d octets: %v", cut, err)
+		}
+	}
+	for _, whole := range []string{files + end, files + end + strings.Repeat("\x00", 300), files + strings.Repeat("something else", 100)} {
+		if err := Whole(strings.NewReader(whole), int64(len(whole))); err != nil {
+			t.Errorf("%d octets: %v", len(whole), err)
 		}
 	}
 }
