@@ -150,7 +150,7 @@ func (e *evaluator) fileParts(b named) ([]filePart, bool) {
 	}
 	e.templated = 0
 	refused := e.refusePhone(expr)
-	parts, ok := e.templateParts(expr)
+	parts, ok := e.templateParts(nil, expr)
 	return parts, ok && !refused
 }
 
@@ -172,34 +172,39 @@ func (e *evaluator) refusePhone(expr hcl.Expression) bool {
 }
 
 // templateParts evaluates a template sequence by sequence, so that a secret
-// masks no more than its own, and every run of the document knows its line.
-func (e *evaluator) templateParts(expr hclsyntax.Expression) ([]filePart, bool) {
+// masks no more than its own, and every run of the document knows its line. It
+// appends what they give, and is false where one is wrong.
+func (e *evaluator) templateParts(parts []filePart, expr hclsyntax.Expression) ([]filePart, bool) {
 	switch t := expr.(type) {
 	case *hclsyntax.TemplateExpr:
-		var parts []filePart
 		good := true
 		for _, part := range t.Parts {
-			more, ok := e.templateParts(part)
-			parts, good = append(parts, more...), good && ok
+			var ok bool
+			parts, ok = e.templateParts(parts, part)
+			good = good && ok
 		}
 		return parts, good
 	case *hclsyntax.TemplateWrapExpr:
-		return e.templateParts(t.Wrapped)
+		return e.templateParts(parts, t.Wrapped)
 	case *hclsyntax.ConditionalExpr: // also of %{ if }
 		if condition, ok := e.plainValue(t.Condition, cty.Bool); ok {
 			if condition.True() {
-				return e.templateParts(t.TrueResult)
+				return e.templateParts(parts, t.TrueResult)
 			}
-			return e.templateParts(t.FalseResult)
+			return e.templateParts(parts, t.FalseResult)
 		}
 	case *hclsyntax.TemplateJoinExpr: // of %{ for }
 		if loop, ok := t.Tuple.(*hclsyntax.ForExpr); ok && loop.CondExpr == nil && loop.KeyExpr == nil {
 			if list, ok := e.plainValue(loop.CollExpr, cty.DynamicPseudoType); ok && list.CanIterateElements() {
-				return e.loopParts(loop, list)
+				return e.loopParts(parts, loop, list)
 			}
 		}
 	}
-	return e.onePart(expr)
+	part, ok := e.onePart(expr)
+	if !ok {
+		return parts, false
+	}
+	return append(parts, part), true
 }
 
 // plainValue gives the value of an expression that decides what a template has.
@@ -214,10 +219,10 @@ func (e *evaluator) plainValue(expr hclsyntax.Expression, want cty.Type) (cty.Va
 	return v, err == nil
 }
 
-func (e *evaluator) loopParts(loop *hclsyntax.ForExpr, list cty.Value) (parts []filePart, good bool) {
+func (e *evaluator) loopParts(parts []filePart, loop *hclsyntax.ForExpr, list cty.Value) ([]filePart, bool) {
 	outer := e.ctx
 	defer func() { e.ctx = outer }()
-	good = true
+	good := true
 	for it := list.ElementIterator(); it.Next(); {
 		key, v := it.Element()
 		vars := map[string]cty.Value{loop.ValVar: v}
@@ -225,34 +230,35 @@ func (e *evaluator) loopParts(loop *hclsyntax.ForExpr, list cty.Value) (parts []
 			vars[loop.KeyVar] = key
 		}
 		e.ctx = child(outer, vars)
-		more, ok := e.templateParts(loop.ValExpr)
-		parts, good = append(parts, more...), good && ok
+		var ok bool
+		parts, ok = e.templateParts(parts, loop.ValExpr)
+		good = good && ok
 	}
 	return parts, good
 }
 
 // onePart evaluates text, or what a sequence gives as a whole.
-func (e *evaluator) onePart(expr hclsyntax.Expression) ([]filePart, bool) {
+func (e *evaluator) onePart(expr hclsyntax.Expression) (filePart, bool) {
 	v, ok := e.eval(expr)
 	if !ok {
-		return nil, false
+		return filePart{}, false
 	}
 	v, marks := v.Unmark()
 	if !v.IsKnown() {
 		e.out.laterFiles = true
-		return nil, false
+		return filePart{}, false
 	}
 	_, literal := expr.(*hclsyntax.LiteralValueExpr)
 	p := filePart{value: value{secret: isSecret(marks)}, rng: expr.Range(), literal: literal}
 	if p.secret && e.general {
 		e.fail(p.rng, "Secret in a general document",
 			"This is secret, but the template makes a file that every phone may read. Name it in a profile that phones name or in a phone, join it to \"phone\", or put {mac} into its path.")
-		return nil, false
+		return filePart{}, false
 	}
 	text, err := convert.Convert(v, cty.String)
 	if err != nil || text.IsNull() {
 		e.fail(p.rng, "Wrong type of value", "A template takes a text, a number, or true and false; this is %s.", friendlyType(v))
-		return nil, false
+		return filePart{}, false
 	}
 	p.text = text.AsString()
 	before := e.templated
@@ -260,9 +266,9 @@ func (e *evaluator) onePart(expr hclsyntax.Expression) ([]filePart, bool) {
 		if before <= maxTemplate {
 			e.fail(p.rng, "Document too large", "The template makes more than %d bytes.", maxTemplate)
 		}
-		return nil, false
+		return filePart{}, false
 	}
-	return []filePart{p}, true
+	return p, true
 }
 
 func friendlyType(v cty.Value) string {

@@ -49,6 +49,7 @@ func (e evaluator) evaluate(b *body) (layer, hcl.Diagnostics) {
 	}
 	e.layer, e.diags, e.said = b.name, diags, map[settingID]hcl.Range{}
 	e.word = "settings"
+	e.out.settings = slices.Grow(e.out.settings, len(structure.settings))
 	for _, a := range structure.settings {
 		e.setting(a, noIndex)
 	}

@@ -188,22 +188,29 @@ func languageName(l language) string { return l.name }
 // overBy replaces the items of weak that have an item of strong with the same
 // identity, in place, and appends the rest of strong. Neither slice changes.
 func overBy[T any, K comparable](weak, strong []T, identity func(T) K) []T {
+	return overUnless(weak, strong, identity, func(T) bool { return false })
+}
+
+// overUnless is overBy, but that an item of strong which yields replaces none.
+func overUnless[T any, K comparable](weak, strong []T, identity func(T) K, yields func(T) bool) []T {
 	if len(weak) == 0 {
 		return strong
 	}
 	if len(strong) == 0 {
 		return weak
 	}
-	merged := slices.Clone(weak)
+	merged := append(make([]T, 0, len(weak)+len(strong)), weak...)
 	at := make(map[K]int, len(weak))
 	for i, item := range weak {
 		at[identity(item)] = i
 	}
 	for _, item := range strong {
-		if i, ok := at[identity(item)]; ok {
-			merged[i] = item
-		} else {
+		i, ok := at[identity(item)]
+		switch {
+		case !ok:
 			merged = append(merged, item)
+		case !yields(item):
+			merged[i] = item
 		}
 	}
 	return merged
@@ -218,15 +225,7 @@ type settingID struct {
 func (s setting) id() settingID { return settingID{s.name, s.index} }
 
 func overSettings(weak, strong []setting) []setting {
-	if !slices.ContainsFunc(strong, func(s setting) bool { return s.weak }) {
-		return overBy(weak, strong, setting.id)
-	}
-	said := make(map[settingID]bool, len(weak))
-	for _, s := range weak {
-		said[s.id()] = true
-	}
-	strong = slices.DeleteFunc(slices.Clone(strong), func(s setting) bool { return s.weak && said[s.id()] })
-	return overBy(weak, strong, setting.id)
+	return overUnless(weak, strong, setting.id, func(s setting) bool { return s.weak })
 }
 
 func overTemplates(weak, strong []template) []template {

@@ -274,10 +274,12 @@ func (t *lint) identities(own, general layer, said []setting, of about, m Model)
 		return // the rest may be in a document that is not known yet
 	}
 	has := map[settingID]bool{}
-	for _, s := range slices.Concat(general.settings, t.generalDocuments(general, m), own.settings, said) {
-		switch s.name {
-		case "user_pass", "user_hash", "user_host", "user_active":
-			has[s.id()] = s.value.text != "" && s.value.text != "off"
+	for _, list := range [][]setting{general.settings, t.generalDocuments(general, m), own.settings, said} {
+		for _, s := range list {
+			switch s.name {
+			case "user_pass", "user_hash", "user_host", "user_active":
+				has[s.id()] = s.value.text != "" && s.value.text != "off"
+			}
 		}
 	}
 	maps.Copy(has, general.later)

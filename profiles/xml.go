@@ -154,9 +154,9 @@ func (w *xmlWriter) settings(l layer) {
 
 // inPhoneOrder puts first what the phone obeys only at the top of a file.
 func inPhoneOrder(settings []setting) []setting {
-	return slices.SortedStableFunc(slices.Values(settings), func(a, b setting) int {
-		return cmp.Compare(rank(a), rank(b))
-	})
+	ordered := slices.Clone(settings)
+	slices.SortStableFunc(ordered, func(a, b setting) int { return cmp.Compare(rank(a), rank(b)) })
+	return ordered
 }
 
 func rank(s setting) int {
