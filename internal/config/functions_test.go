@@ -30,6 +30,9 @@ func TestFunctions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "secrets/pin", "1234\r\n")
+	if err := os.Symlink("secrets/pin", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
 	cfg := &Config{sources: newSources(dir, "")}
 	for src, want := range map[string]string{
 		`upper("ä")`:                                  `"Ä"`,
@@ -84,6 +87,8 @@ func TestFunctions(t *testing.T) {
 		`file("../x")`:             `Unreadable file`,
 		`file("/etc/passwd")`:      `Unreadable file`,
 		`file("secrets")`:          `Unreadable file`,
+		`file("secrets/pin")`:      `Secret as a file`,
+		`file("link")`:             `Secret as a file`,
 		`secret("none")`:           `Missing secret`,
 		`secret("../secrets/pin")`: `Unreadable secret`,
 		`csvdecode("")`:            `Invalid CSV`,

@@ -15,6 +15,8 @@ import (
 const (
 	maxFile   = 4 << 20  // bytes that file() reads
 	maxSecret = 64 << 10 // bytes that secret() reads
+
+	secretsDir = "secrets" // beside the configuration
 )
 
 // sources reads the files that a configuration refers to, each once, so that
@@ -82,6 +84,9 @@ func (s *sources) read(who, name string) ([]byte, error) {
 	case err != nil:
 		return nil, &callError{"Unreadable file", fmt.Sprintf("Reading %s: %v. "+
 			"%s reads files inside the folder of the configuration, %s, and nothing else.", path, reason(err), who, s.dir)}
+	case isWithin(path, filepath.Join(s.dir, secretsDir)):
+		return nil, &callError{"Secret as a file", fmt.Sprintf("%s is among the secrets, and would be shown, and sent to everybody, like any other text. "+
+			"Read it with secret(…), which keeps it where it belongs, or move the file elsewhere if it is none.", path)}
 	}
 	return b, nil
 }
@@ -124,7 +129,7 @@ func (s *sources) secret(name string) (string, error) {
 }
 
 func (s *sources) readSecret(name string) (string, error) {
-	folder := filepath.Join(s.dir, "secrets")
+	folder := filepath.Join(s.dir, secretsDir)
 	places := filepath.Join(folder, name)
 	b, err := readInside(folder, name, maxSecret)
 	if errors.Is(err, fs.ErrNotExist) {
