@@ -96,7 +96,7 @@ func (d *Desk) credentials(auth string, own mac.Addr, r Request) outcome {
 		p := parameters(rest)
 		// The cheap questions come first.
 		ours, fresh := d.nonces.check(p["nonce"], d.now())
-		if !ours || p["realm"] != realm || p["uri"] != r.Target {
+		if !ours || p["realm"] != realm || resourceOf(p["uri"]) != resourceOf(r.Target) {
 			return credentialsWrong
 		}
 		user, password, ok := d.set().Login(own)
@@ -119,6 +119,22 @@ func (d *Desk) credentials(auth string, own mac.Addr, r Request) outcome {
 		}
 	}
 	return credentialsWrong
+}
+
+// resourceOf is a request target without the server that it may name: a proxy, and who
+// thinks that we are one, writes either (RFC 7616 section 3.4.6).
+func resourceOf(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return rest[i:]
+	}
+	return "/"
 }
 
 // sameUser takes any spelling of a MAC where the name is one.

@@ -157,6 +157,66 @@ func TestCredentialsAtItsAddress(t *testing.T) {
 	}
 }
 
+// The document of an answer is the one that is asked for, whether either names the
+// server or does not.
+func TestDigestTargets(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	d := loginDesk(t, AuthDigest, &now)
+	path := ownSpellings[0]
+	for _, tt := range []struct {
+		uri, target string
+		want        bool
+	}{
+		{path, path, true},
+		{path, "http://192.168.50.1" + path, true},
+		{"http://192.168.50.1" + path, path, true},
+		{"https://other" + path, "http://192.168.50.1" + path, true},
+		{path + "?x", path, false},
+		{path, path + "?x", false},
+		{"x" + path, path, false},
+		{"//x" + path, path, false},
+		{"/x://y" + path, path, false},
+		{"http://x", "", false},
+	} {
+		nonce := d.nonces.make(now)
+		answer := hexOf(md5.New(), hexOf(md5.New(), reception.Hex(), realm, "s3cret"), nonce, hexOf(md5.New(), "GET", tt.uri))
+		_, err := d.Open(Request{
+			Path: path, Method: "GET", Target: tt.target, Source: nobodyAt, Local: local, Protocol: "http",
+			Authorization: fmt.Sprintf(`Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s"`, reception.Hex(), realm, nonce, tt.uri, answer),
+		})
+		if (err == nil) != tt.want {
+			t.Errorf("uri %s for %s: %v", tt.uri, tt.target, err)
+		}
+		d.misses = misses{}
+	}
+}
+
+// Whoever sends TFTP can write another's address into it: that must not keep a phone
+// there from its credentials.
+func TestForgedMisses(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	d := loginDesk(t, AuthBasic, &now)
+	d.wait = func(time.Duration) {}
+	r := Request{
+		Path: ownSpellings[0], Source: nobodyAt, Local: local, Method: "GET",
+		Authorization: "Basic " + base64.StdEncoding.EncodeToString([]byte(reception.Hex()+":s3cret")),
+	}
+	var err error
+	for range maxMisses + 2 {
+		r.Protocol = "tftp"
+		_, err = d.Open(r)
+	}
+	if err != errShutOut {
+		t.Errorf("over TFTP: %v", err)
+	}
+	r.Protocol = "http"
+	if _, err := d.Open(r); err != nil {
+		t.Errorf("with its credentials: %v", err)
+	}
+}
+
 // Who guesses is slowed, then shut out, and is not told of a guess that is right. To
 // be asked for credentials is no guess.
 func TestGuessing(t *testing.T) {

@@ -66,6 +66,7 @@ type Desk struct {
 	nonces     nonces
 	wait       func(time.Duration)
 	misses     misses
+	forgeable  misses // of TFTP, whose requests may bear anybody's address
 	devices    func(chain []*x509.Certificate, now time.Time) ([]mac.Addr, error)
 	register   Register
 	rollouts   Rollouts

@@ -158,10 +158,14 @@ func certificateRefusal(own mac.Addr, r Request, id identity, checked bool) *Ref
 
 // missed counts a refusal against its source.
 func (d *Desk) missed(r Request, refusal *Refusal) *Refusal {
-	switch d.misses.miss(r.Source, d.now()) {
+	misses := &d.misses
+	if r.Protocol == protocolTFTP {
+		misses = &d.forgeable
+	}
+	switch misses.miss(r.Source, d.now()) {
 	case slowed:
 		d.wait(missSlow)
-		d.misses.waited()
+		misses.waited()
 	case shut:
 		if held, ok := d.refusals.Allow(netip.Addr{}, d.now()); ok {
 			d.log.Warn("source shut out: it asks for what belongs to others", "ip", r.Source.String(), "protocol", r.Protocol,
