@@ -18,9 +18,9 @@ import (
 
 // catalogue is the table of models that the program ships.
 type catalogue struct {
-	models   map[string]Model // by lower-case name, and by the name it is sold as
-	rows     []Model          // in the order of the table, without patterns
-	patterns []Model          // rows with a trailing *, without it, longest first
+	models   byModel[Model] // by their names, and by those they are sold as
+	rows     []Model        // in the order of the table, without patterns
+	patterns []Model        // rows with a trailing *, without it, longest first
 	ranges   []macRange
 	updates  []updateRow
 }
@@ -51,7 +51,7 @@ func lookupBuiltin(name string) (Model, bool) {
 
 // lookup gives the row of name, or one made by the longest pattern that fits.
 func (c catalogue) lookup(name string) (Model, bool) {
-	if m, ok := c.models[strings.ToLower(name)]; ok {
+	if m, ok := c.models.get(name); ok {
 		return m, true
 	}
 	if checkModelName(name) != nil {
@@ -85,7 +85,7 @@ func (c catalogue) updatesOf(name string) []stepRule {
 // readCatalogue reads the tables strictly: every row has every column, no name
 // or range of MACs comes twice, counts are small numbers.
 func readCatalogue(models, updates io.Reader) (catalogue, error) {
-	c := catalogue{models: map[string]Model{}}
+	c := catalogue{models: byModel[Model]{}}
 	err := readRows(updates, strings.Split("models,from,below,linux_below,rootfs_below,target,version,image,chained", ","), func(row map[string]string) error {
 		u := updateRow{strings.Fields(row["models"]), stepRule{
 			from: row["from"], below: row["below"], linuxBelow: row["linux_below"], rootfsBelow: row["rootfs_below"],
@@ -106,7 +106,7 @@ func readCatalogue(models, updates io.Reader) (catalogue, error) {
 }
 
 func (c *catalogue) checkNew(name string) error {
-	if _, ok := c.models[strings.ToLower(name)]; ok {
+	if _, ok := c.models.get(name); ok {
 		return fmt.Errorf("%s comes twice", name)
 	}
 	return nil
@@ -129,7 +129,7 @@ func (c *catalogue) add(row map[string]string) error {
 		if err := errors.Join(checkModelName(name), c.checkNew(name)); err != nil {
 			return err
 		}
-		c.models[strings.ToLower(name)] = m
+		c.models.put(name, m)
 	}
 	c.rows = append(c.rows, m)
 	for _, s := range strings.Fields(row["macs"]) {

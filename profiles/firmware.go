@@ -50,10 +50,10 @@ func (s *Set) targets(p *phone, model string) iter.Seq2[string, target] {
 				}
 			}
 		}
-		if r := s.rolloutOf[strings.ToLower(model)]; r != nil && !yield(r.layer(), r.target) {
+		if r, ok := s.rolloutOf.get(model); ok && !yield(r.layer(), r.target) {
 			return
 		}
-		if b := s.models[strings.ToLower(model)]; b != nil && !yield(b.body.name, b.firmware) {
+		if b, ok := s.models.get(model); ok && !yield(b.body.name, b.firmware) {
 			return
 		}
 		for _, profile := range slices.Backward(s.general) {
@@ -246,7 +246,7 @@ func dectVersions(lines []firmwareLine, prefix, handset, version string) []firmw
 // model's.
 func (s *Set) accessoriesOf(p *phone, model string) accessories {
 	var a accessories
-	if b := s.models[strings.ToLower(model)]; b != nil {
+	if b, ok := s.models.get(model); ok {
 		a = b.accessories
 	}
 	if p != nil {
@@ -513,8 +513,11 @@ func (m Model) major(target string) int {
 // majorOf reads the major version of a firmware, 0 where there is none.
 func majorOf(version string) int {
 	major, _, ok := strings.Cut(version, ".")
+	if !ok {
+		return 0 // mostly nothing is said: that is no error to be made
+	}
 	n, err := strconv.ParseUint(major, 10, 8)
-	if err != nil || !ok {
+	if err != nil {
 		return 0
 	}
 	return int(n)

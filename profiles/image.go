@@ -68,8 +68,8 @@ func (s *Set) Image(name string) Image {
 // listed reports whether a model has a row of its own, or a block.
 func (s *Set) listed(name string) bool {
 	c, _ := builtinCatalogue()
-	_, row := c.models[strings.ToLower(name)]
-	_, block := s.models[strings.ToLower(name)]
+	_, row := c.models.get(name)
+	_, block := s.models.get(name)
 	return row || block
 }
 

@@ -153,7 +153,7 @@ func (l *loader) model(b *hcl.Block) {
 	body, diags := newBody("model "+name, b.Body, modelSchema)
 	l.problems.add(diags)
 	block := &modelBlock{Model: m, body: body, rng: b.LabelRanges[0]}
-	if first, ok := l.set.models[strings.ToLower(m.Name)]; ok {
+	if first, ok := l.set.models.get(m.Name); ok {
 		l.fail(block.rng, "Duplicate model", "The model %s is described already, at %s.", m.Name, at(first.rng))
 		return
 	}
@@ -179,7 +179,7 @@ func (l *loader) model(b *hcl.Block) {
 		l.warn(about{model: m.Name}, ruleMissingHTTPS, attrs["scheme"].Expr.Range(), "Missing https block", "Phones of this model are sent to https, and there is no https block. Add one, or change scheme.")
 	}
 	block.accessories = l.accessoriesOf(body, l.scope, "")
-	l.set.models[strings.ToLower(m.Name)] = block
+	l.set.models.put(m.Name, block)
 }
 
 // said evaluates an attribute of a model's own block; it is false where that is
@@ -318,11 +318,11 @@ func (m Model) checkWays() error {
 // a new one whose name looks like a Snom phone's. A name that it is sold as
 // (snomD715) finds what the phone calls itself (snom715).
 func (s *Set) Model(name string) (Model, bool) {
-	if b, ok := s.models[strings.ToLower(name)]; ok {
+	if b, ok := s.models.get(name); ok {
 		return b.Model, true
 	}
 	m, ok := lookupBuiltin(name)
-	if b, own := s.models[strings.ToLower(m.Name)]; ok && own {
+	if b, own := s.models.get(m.Name); ok && own {
 		return b.Model, true
 	}
 	return m, ok

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -205,8 +203,7 @@ func (s *Set) modelFor(r Request, p *phone) (Model, error) {
 // reads tells the format that a firmware of the model reads; version is "" where
 // it is not known.
 func (m Model) reads(version string) Format {
-	major, _, _ := strings.Cut(version, ".")
-	if n, err := strconv.Atoi(major); err == nil && 0 < n && n < m.textBefore {
+	if n := majorOf(version); 0 < n && n < m.textBefore {
 		return Text
 	}
 	return m.Format
@@ -496,7 +493,7 @@ func (s *Set) generalLayers(m Model, server Server) (layers []layer, ownLanguage
 	}
 	base, more := s.baseLayers(m, server)
 	layers, diags = append(layers, base...), append(diags, more...)
-	if b := s.models[strings.ToLower(m.Name)]; b != nil {
+	if b, ok := s.models.get(m.Name); ok {
 		own, more := s.evaluateModel(b, server)
 		layers, diags = append(layers, own), append(diags, more...)
 		_, gui := own.findFile(Path{Kind: GUILanguages})
@@ -598,7 +595,7 @@ func (s *Set) perPhoneLayers(e evaluator) ([]layer, hcl.Diagnostics) {
 	for _, p := range s.general {
 		evaluate(p.body)
 	}
-	if b := s.models[strings.ToLower(e.model.Name)]; b != nil {
+	if b, ok := s.models.get(e.model.Name); ok {
 		evaluate(b.body)
 	}
 	return layers, diags

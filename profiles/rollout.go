@@ -3,7 +3,6 @@ package profiles
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"dialtone/internal/config"
 	"dialtone/internal/mac"
@@ -36,7 +35,7 @@ func (l *loader) rollouts() {
 				l.fail(w.Range, "Invalid model", "%q is no model: models look like snomD785.", w.Text)
 				continue
 			}
-			if other := l.set.rolloutOf[strings.ToLower(m.Name)]; other != nil {
+			if other, ok := l.set.rolloutOf.get(m.Name); ok {
 				l.fail(w.Range, "Model in two rollouts", "The phones of %s are updated by rollout %s, at %s. A phone can have one target.", m.Name, other.Name, at(other.DeclRange))
 				continue
 			}
@@ -44,7 +43,7 @@ func (l *loader) rollouts() {
 				l.fail(r.target.rng, "Firmware without a version", "A rollout waits for phones to say that they run the version, and %q does not tell which it is. Write the version itself.", r.target.text)
 				continue
 			}
-			l.set.rolloutOf[strings.ToLower(m.Name)] = r
+			l.set.rolloutOf.put(m.Name, r)
 			if r.target.text == "" {
 				continue
 			}
@@ -80,7 +79,7 @@ func (l *loader) rolloutPhones() {
 
 // rolloutFor gives the rollout that says the firmware of a phone, nil for none.
 func (s *Set) rolloutFor(p *phone, model string) *rollout {
-	r := s.rolloutOf[strings.ToLower(model)]
+	r, _ := s.rolloutOf.get(model)
 	if r == nil {
 		return nil
 	}

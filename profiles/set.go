@@ -35,10 +35,10 @@ type Set struct {
 	scope     *hcl.EvalContext // functions, local and phones
 	builtin   *body
 	settings  settings
-	models    map[string]*modelBlock // by lower-case name
-	ranges    []macRange             // the macs of model blocks
+	models    byModel[*modelBlock]
+	ranges    []macRange // the macs of model blocks
 	rollouts  []*rollout
-	rolloutOf map[string]*rollout // by lower-case name of a model
+	rolloutOf byModel[*rollout]
 	profiles  map[string]*profile
 	general   []*profile // the default profile after those that it extends
 	phones    []*phone
@@ -130,8 +130,8 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		set: &Set{
 			cfg:       cfg,
 			passwords: passwords,
-			models:    map[string]*modelBlock{},
-			rolloutOf: map[string]*rollout{},
+			models:    byModel[*modelBlock]{},
+			rolloutOf: byModel[*rollout]{},
 			profiles:  map[string]*profile{},
 			byMAC:     map[mac.Addr]*phone{},
 			byAddress: map[netip.Addr]*phone{},

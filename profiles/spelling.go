@@ -134,7 +134,7 @@ func (s *Set) spellingOf(model, version string) spelling {
 			found = row.spelling.over(found)
 		}
 	}
-	if b := s.models[strings.ToLower(model)]; b != nil {
+	if b, ok := s.models.get(model); ok {
 		found = b.spelling.over(found)
 	}
 	return found

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -102,7 +101,7 @@ func (l *loader) verify() {
 	}
 	for _, model := range l.set.ModelsInUse() {
 		rng := hcl.Range{Filename: "builtin/models.csv", Start: hcl.InitialPos, End: hcl.InitialPos}
-		if b := l.set.models[strings.ToLower(model)]; b != nil {
+		if b, ok := l.set.models.get(model); ok {
 			rng = b.rng
 		} else if len(l.set.general) > 0 {
 			rng = l.set.general[0].rng
