@@ -37,7 +37,6 @@ type Answer struct {
 	ModTime     time.Time         // zero for a rendered document
 	ETag        string            // a strong entity tag with its quotes (RFC 9110 section 8.8.3): the revision
 	ContentType string
-	Name        string // the path, in its one spelling
 	Held        string // of a preview: why the phone would have to wait for firmware; "" where it would not
 	ImageTerms
 
@@ -99,6 +98,17 @@ func oneLine(s string, limit int) string {
 }
 
 // rendered is a document in memory.
-type rendered struct{ bytes.Reader }
+type rendered struct {
+	answer Answer
+	bytes.Reader
+}
 
 func (*rendered) Close() error { return nil }
+
+// inMemory is the answer with a document.
+func inMemory(doc profiles.Document) *Answer {
+	r := &rendered{answer: Answer{Size: int64(len(doc.Body)), ETag: doc.Revision, ContentType: doc.ContentType, document: doc}}
+	r.Reset(doc.Body)
+	r.answer.Content = r
+	return &r.answer
+}

@@ -59,6 +59,7 @@ type documents interface {
 type Desk struct {
 	set        func() documents
 	files      files
+	hasFile    func(name string) bool // of files; it is made once, and not for each request
 	secrets    func() string
 	witness    Witness
 	neighbours Neighbours
@@ -106,6 +107,7 @@ func newDesk(c Config, set func() documents) *Desk {
 		served:   Throttle{SourceBurst: 64, SourceRate: 1, TotalBurst: 4096, TotalRate: 20},
 		refusals: Throttle{SourceBurst: 16, SourceRate: 0.2, TotalBurst: 256, TotalRate: 2},
 	}
+	d.hasFile = d.files.has
 	rand.Read(d.nonces.key[:])
 	return d
 }
@@ -129,7 +131,6 @@ func (d *Desk) Open(r Request) (*Answer, error) {
 
 // event is what is known of a request, for the log and the register.
 type event struct {
-	path    string
 	asked   profiles.Path // zero until it is understood
 	mac     mac.Addr      // the witness's word; zero when it has none
 	by      string        // the witness
@@ -142,7 +143,6 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	var e event
 	id := d.identify(r)
 	e.mac, e.by = id.mac, id.by
-	e.path = r.Path
 	if r.Protocol == protocolTFTP {
 		// Links are the same over every protocol, and who decodes a tftp URL is
 		// left open (RFC 3617 section 3). HTTP has done so already.
@@ -155,7 +155,7 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 	if err != nil {
 		return nil, e, err
 	}
-	e.path, e.asked = p.String(), p
+	e.asked = p
 
 	said, version, hint := ParseUserAgent(r.UserAgent)
 	e.claimed = hint
@@ -167,7 +167,10 @@ func (d *Desk) open(r Request) (*Answer, event, error) {
 		// Good enough for what is no secret; the guard does not look at it.
 		q.MAC = hint
 	}
-	q.Model = cmp.Or(p.Model, profiles.ModelOf(id.vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
+	q.Model = p.Model
+	if q.Model == "" {
+		q.Model = cmp.Or(profiles.ModelOf(id.vendorClass), said, configuredModel(set, p.MAC), configuredModel(set, q.MAC))
+	}
 	e.model = q.Model
 	if !strings.EqualFold(said, q.Model) {
 		q.Version, q.Parts = "", profiles.Parts{} // of some other phone
@@ -247,7 +250,7 @@ func (d *Desk) Explain(v Preview) ([]profiles.Explained, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.HasFile = d.files.has
+	q.HasFile = d.hasFile
 	list, err := set.Explain(q)
 	if err != nil {
 		return nil, refuse(http.StatusNotFound, "%v", err)
@@ -313,7 +316,6 @@ func (d *Desk) answer(set documents, q profiles.Request, local netip.Addr) (a *A
 	if err != nil {
 		return nil, mac.Addr{}, err
 	}
-	a.Name = q.Path.String()
 	return a, mac.Addr{}, nil
 }
 
@@ -321,7 +323,7 @@ func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Ans
 	if q.Server.URL == "" {
 		q.Server = set.Server(q.Model, local)
 	}
-	q.HasFile = d.files.has
+	q.HasFile = d.hasFile
 	doc, err := set.Render(q)
 	if missing, ok := errors.AsType[*profiles.NotFound](err); ok {
 		return nil, mac.Addr{}, refuse(http.StatusNotFound, "%s", missing.Reason)
@@ -337,16 +339,7 @@ func (d *Desk) render(set documents, q profiles.Request, local netip.Addr) (*Ans
 		// profiles refuses such a configuration at load.
 		return nil, mac.Addr{}, refuse(http.StatusForbidden, "this document holds a secret and belongs to no phone: run dialtone check")
 	}
-	body := &rendered{}
-	body.Reset(doc.Body)
-	return &Answer{
-		Content:     body,
-		Size:        int64(len(doc.Body)),
-		ETag:        doc.Revision,
-		ContentType: doc.ContentType,
-		Name:        doc.Path.String(),
-		document:    doc,
-	}, doc.Own, nil
+	return inMemory(doc), doc.Own, nil
 }
 
 // configuredModel is the model that the configuration gives a phone.
@@ -371,9 +364,13 @@ func (d *Desk) record(r Request, e event, a *Answer, err error) {
 	if !ok {
 		return
 	}
+	path := r.Path
+	if e.asked.Kind != 0 {
+		path = e.asked.String() // in its one spelling
+	}
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
-		slog.String("path", oneLine(e.path, maxLogged)),
+		slog.String("path", oneLine(path, maxLogged)),
 		slog.String("ip", r.Source.String()),
 		slog.String("protocol", r.Protocol))
 	if !e.mac.IsZero() {

@@ -45,7 +45,7 @@ func (d *Desk) askRollouts(set documents, q *profiles.Request, about FirmwareQue
 	if !about.Known && !q.MAC.IsZero() {
 		_, about.Known = set.Phone(q.MAC)
 	}
-	q.HasFile = d.files.has
+	q.HasFile = d.hasFile
 	about.Request = *q
 	q.Hold = d.rollouts.Firmware(about)
 }

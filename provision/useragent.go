@@ -22,9 +22,10 @@ const (
 //	Mozilla/4.0 (compatible; Snom M900 05.20.0001 000413b60680)
 //	snomD785/10.1.198.12 0004130DD7C9
 func ParseUserAgent(s string) (model, version string, m mac.Addr) {
-	words := strings.FieldsFunc(s[:min(len(s), maxUserAgent)], func(r rune) bool {
-		return strings.ContainsRune(" \t;(),", r)
-	})
+	words := make([]string, 0, 32) // few have more
+	for w := range strings.FieldsFuncSeq(s[:min(len(s), maxUserAgent)], func(r rune) bool { return strings.ContainsRune(" \t;(),", r) }) {
+		words = append(words, w)
+	}
 	for i, w := range words {
 		next := func(n int) string {
 			if i+n < len(words) {
@@ -75,11 +76,24 @@ func ParseUserAgent(s string) (model, version string, m mac.Addr) {
 func parseParts(s string) profiles.Parts {
 	var parts profiles.Parts
 	for phrase := range strings.SplitSeq(s[:min(len(s), maxUserAgent)], ";") {
-		words := strings.Fields(phrase)
-		if len(words) < 3 || !hasPrefixFold(words[0], "snom") {
-			continue
+		var words [3]string
+		n := 0
+		for w := range strings.FieldsSeq(phrase) {
+			if words[n] = w; n == len(words)-1 {
+				break
+			}
+			n++
 		}
-		to := map[string]*string{"linux": &parts.Linux, "jffs2": &parts.JFFS2, "ramdisk": &parts.Ramdisk}[strings.ToLower(words[1])]
+		var to *string
+		switch part := words[1]; {
+		case !hasPrefixFold(words[0], "snom"):
+		case strings.EqualFold(part, "linux"):
+			to = &parts.Linux
+		case strings.EqualFold(part, "jffs2"):
+			to = &parts.JFFS2
+		case strings.EqualFold(part, "ramdisk"):
+			to = &parts.Ramdisk
+		}
 		version := strings.TrimPrefix(strings.TrimRight(words[2], ")"), "v")
 		if to != nil && isVersion(version) {
 			*to = version

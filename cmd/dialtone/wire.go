@@ -164,9 +164,9 @@ func (s sightings) Seen(v provision.Sighting) {
 	if v.Path.Kind != 0 && v.Path.Kind != profiles.File {
 		out.Slot, out.Path = v.Path.Slot(), v.Path.String()
 	}
-	if v.Answer != nil && v.Answer.Kind() != 0 {
-		out.Revision = v.Answer.Revision()
-		out.Content = func() []byte { return v.Answer.Seal(s.seal) }
+	if a := v.Answer; a != nil && a.Kind() != 0 {
+		out.Revision = a.Revision()
+		out.Content = func() []byte { return a.Seal(s.seal) }
 	}
 	s.register.Seen(out)
 }
