@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime/debug"
 )
 
 type serveCmd struct {
@@ -27,10 +26,7 @@ func (c *serveCmd) Run(a *app) error {
 		a.Log.Warn("configuration", "reason", line)
 	}
 	if os.Getenv("GOGC") == "" {
-		// What is in memory is mostly leases, which stay: to leave room for as much
-		// garbage again (Go's 100) costs a sixth more memory at 50,000 of them and
-		// gains nothing that bench/dhcp shows.
-		debug.SetGCPercent(50)
+		boundGarbage()
 	}
 	appliance, err := newAppliance(c.Config, cfg, a.Log)
 	if err != nil {
