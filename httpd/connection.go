@@ -18,6 +18,7 @@ type worker struct {
 	*pool
 	limit    io.LimitedReader
 	in       *bufio.Reader
+	head     *request
 	response response
 }
 
@@ -27,7 +28,7 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
 
 func newWorker(p *pool) *worker {
-	w := &worker{pool: p, limit: io.LimitedReader{R: nothing{}}}
+	w := &worker{pool: p, limit: io.LimitedReader{R: nothing{}}, head: newRequest()}
 	w.in = bufio.NewReader(&w.limit)
 	w.response.header, w.response.buffers = make(http.Header), &p.buffers
 	return w
@@ -71,9 +72,7 @@ func (w *worker) serve(c *conn) {
 
 // handshake has the time of a header.
 func (w *worker) handshake(c *conn) (*tls.Conn, error) {
-	if err := c.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
-		return nil, err
-	}
+	c.await(headerTimeout)
 	secure := tls.Server(c, w.TLS)
 	err := secure.HandshakeContext(w.ctx)
 	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil &&
@@ -81,7 +80,7 @@ func (w *worker) handshake(c *conn) (*tls.Conn, error) {
 		w.response.reset(c, false)
 		w.response.close = true
 		refuse(&w.response, http.StatusBadRequest, "this port speaks HTTPS: use https:// in the URL")
-		w.hangUp(c, w.response.finish())
+		w.hangUp(c, c, w.response.finish())
 	}
 	return secure, err
 }
@@ -89,7 +88,8 @@ func (w *worker) handshake(c *conn) (*tls.Conn, error) {
 // request answers one request, and reports whether there may be another.
 func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 	p.idle.Store(true)
-	if p.SetReadDeadline(time.Now().Add(wait)) != nil || w.stopping.Load() {
+	p.await(wait)
+	if w.stopping.Load() {
 		return false
 	}
 	w.limit.N = maxHeader
@@ -97,28 +97,33 @@ func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 		return false
 	}
 	p.idle.Store(false)
-	if wait != headerTimeout && p.SetReadDeadline(time.Now().Add(headerTimeout)) != nil {
-		return false
+	if wait != headerTimeout {
+		p.await(headerTimeout)
 	}
-	r, err := http.ReadRequest(w.in)
-	res := &w.response
-	if err != nil {
-		status, reason := http.StatusBadRequest, "this is not a request of HTTP"
-		if w.limit.N <= 0 {
+	r, res := w.head, &w.response
+	if err := r.read(w.in); err != nil {
+		var status int
+		var reason string
+		switch {
+		case w.limit.N <= 0:
 			status, reason = http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the header has more than %d octets", maxHeader)
-		} else if _, broken := errors.AsType[*net.OpError](err); broken || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		case errors.Is(err, errLong):
+			status, reason = http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("a line of the header has more than %d octets", w.in.Size())
+		case errors.Is(err, errSyntax):
+			status, reason = http.StatusBadRequest, err.Error()
+		default:
 			return false // it went away, or its time is up
 		}
 		res.reset(to, false)
 		res.close = true
 		refuse(res, status, reason)
-		w.hangUp(to, res.finish())
+		w.hangUp(p.conn, to, res.finish())
 		return false
 	}
 	res.reset(to, r.Method == http.MethodHead)
 	res.old = !r.ProtoAtLeast(1, 1)
 	// Nobody has a reason to send a body, and none is read.
-	res.close = r.Close || r.ContentLength != 0 || w.stopping.Load()
+	res.close = r.Close || r.HasBody || w.stopping.Load()
 	switch {
 	case r.ProtoMajor != 1:
 		res.close = true
@@ -127,12 +132,12 @@ func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 		res.close = true
 		refuse(res, http.StatusBadRequest, "the request has no Host")
 	default:
-		w.answer(r, p)
+		w.answer(&r.Request, p)
 	}
-	err = res.finish()
+	err := res.finish()
 	if err != nil || res.close {
-		if r.ContentLength != 0 {
-			w.hangUp(to, err)
+		if r.HasBody {
+			w.hangUp(p.conn, to, err)
 		}
 		return false
 	}
@@ -141,10 +146,11 @@ func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 
 // hangUp ends a connection on which more may come than was read: if it were closed
 // at once, the answer could be lost with it (RFC 9112 section 9.6).
-func (w *worker) hangUp(to net.Conn, err error) {
+func (w *worker) hangUp(c *conn, to net.Conn, err error) {
 	half, ok := to.(interface{ CloseWrite() error })
-	if err != nil || !ok || half.CloseWrite() != nil || to.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+	if err != nil || !ok || half.CloseWrite() != nil {
 		return
 	}
+	c.await(lingerTime)
 	_, _ = io.CopyN(io.Discard, to, maxLinger)
 }

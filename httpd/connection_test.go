@@ -3,13 +3,16 @@ package httpd
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dialtone/provision"
@@ -107,7 +110,7 @@ func TestConnections(t *testing.T) {
 		{"first line folded", "GET /x HTTP/1.1\r\n Host: x\r\n\r\n" + plain, "400."},
 		{"control character in a value", "GET /x HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n" + plain, "400."},
 		{"nonsense after a request", plain + "\x00\x01\x02\r\n\r\n", "200 400."},
-		{"half a request", plain + "GET /x HTTP/1.1\r\nHo", "200 400."},
+		{"half a request", plain + "GET /x HTTP/1.1\r\nHo", "200"},
 		{"nothing", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,3 +201,66 @@ func (s *stream) Write(b []byte) (int, error)      { return s.out.Write(b) }
 func (s *stream) Close() error                     { return nil }
 func (s *stream) SetReadDeadline(time.Time) error  { return nil }
 func (s *stream) SetWriteDeadline(time.Time) error { return nil }
+
+// A head has its fields in the order of their names, and a value on one line.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 23, 59, 59, 0, time.FixedZone("", 3600))
+	r := &response{header: http.Header{"Etag": {"\"x\"\r\nY: z"}, "A": {"1", "2"}}, status: http.StatusOK} // used again
+	for _, tt := range []struct {
+		name       string
+		old, close bool
+		now        time.Time
+		want       string
+	}{
+		{"kept", false, false, at, "HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 22:59:59 GMT\r\nA: 1\r\nA: 2\r\nEtag: \"x\"  Y: z\r\n\r\n"},
+		{"closed", false, true, at.Add(time.Second / 2), "HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 22:59:59 GMT\r\nConnection: close\r\n"},
+		{"a second later", false, true, at.Add(time.Second), "HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 23:00:00 GMT\r\nConnection: close\r\n"},
+		{"set back", false, true, at, "HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 22:59:59 GMT\r\nConnection: close\r\n"},
+		{"old", true, true, at, "HTTP/1.0 200 OK\r\nDate: Thu, 26 Nov 2026 22:59:59 GMT\r\nConnection: close\r\n"},
+		{"old, kept", true, false, at, "HTTP/1.0 200 OK\r\nDate: Thu, 26 Nov 2026 22:59:59 GMT\r\nConnection: keep-alive\r\n"},
+	} {
+		r.old, r.close = tt.old, tt.close
+		r.writeHead(tt.now)
+		if got := string(r.head); !strings.HasPrefix(got, tt.want) || !strings.HasSuffix(got, "\r\n\r\n") {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What is awaited has its time from the first read on, in all.
+func TestAwait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		defer theirs.Close()
+		c := &conn{Conn: ours}
+		byte1 := make([]byte, 1)
+		c.await(time.Second)
+		time.Sleep(time.Hour) // nothing is read yet
+		start := time.Now()
+		go theirs.Write([]byte("a"))
+		if _, err := c.Read(byte1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second / 2)
+		if _, err := c.Read(byte1); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < time.Second || took > time.Second+time.Second/8 {
+			t.Errorf("cut after %s", took)
+		}
+		c.await(time.Second)
+		go theirs.Write([]byte("b"))
+		if _, err := c.Read(byte1); err != nil {
+			t.Error(err)
+		}
+		// A deadline that is good enough is left alone, but not one that somebody else set to end the wait.
+		c.stop()
+		c.await(time.Second)
+		if _, err := c.Read(byte1); err == nil || time.Since(start) > 2*time.Second {
+			t.Errorf("after the stop: %v, %s", err, time.Since(start))
+		}
+	})
+}

@@ -37,7 +37,7 @@ const (
 	least = 1 << 20
 )
 
-// conn cuts readers that stall. A deadline for the whole answer would have to be
+// conn cuts clients that stall. A deadline for the whole answer would have to be
 // so long, for an image on a slow line, that it would hold nobody back.
 type conn struct {
 	net.Conn
@@ -45,11 +45,64 @@ type conn struct {
 	source, local netip.Addr  // without IPv6 around IPv4
 	counted       netip.Addr  // the source, as the limits count it
 	idle          atomic.Bool // no part of a request is here
+	stopped       atomic.Bool // no other request is awaited
+
+	wait        time.Duration // see await
+	read, write deadline
+}
+
+// deadline is as one was set.
+type deadline struct{ time.Time }
+
+// moves reports whether it has to be set anew to leave so much time, or an eighth
+// more: to move it for each request would cost more than it is worth.
+func (d *deadline) moves(wait time.Duration) bool {
+	now := time.Now()
+	if left := d.Sub(now); wait <= left && left <= wait+wait/8 {
+		return false
+	}
+	d.Time = now.Add(wait + wait/8)
+	return true
+}
+
+// await gives what is read from now on so much time in all. It begins with the
+// first read: where all is here already, nothing has to be timed.
+func (c *conn) await(d time.Duration) { c.wait = d }
+
+// Read reads what is here, or awaits it.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.wait > 0 {
+		if c.read.moves(c.wait) {
+			if err := c.SetReadDeadline(c.read.Time); err != nil {
+				return 0, err
+			}
+		}
+		c.wait = 0
+		if c.stopped.Load() {
+			return 0, net.ErrClosed // by stop, whose deadline may just have been moved
+		}
+	}
+	return c.Conn.Read(p)
+}
+
+// stop ends the wait for a request; anyone may call it.
+func (c *conn) stop() {
+	c.stopped.Store(true)
+	// An error means that it has ended.
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+}
+
+// mayWrite gives what is written next the stall time.
+func (c *conn) mayWrite() error {
+	if c.write.moves(c.stall) {
+		return c.SetWriteDeadline(c.write.Time)
+	}
+	return nil
 }
 
 // Write writes p, which is no longer than an answer that is held, within the stall time.
 func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+	if err := c.mayWrite(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
@@ -72,7 +125,7 @@ func (c *conn) ReadFrom(r io.Reader) (n int64, err error) {
 		if part.N == 0 {
 			return n, nil
 		}
-		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+		if err := c.mayWrite(); err != nil {
 			return n, err
 		}
 		want := part.N

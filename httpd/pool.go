@@ -166,8 +166,7 @@ func (p *pool) stop() {
 	defer p.mu.Unlock()
 	for c := range p.conns {
 		if c.idle.Load() {
-			// An error means that it has ended.
-			_ = c.SetReadDeadline(time.Unix(1, 0))
+			c.stop()
 		}
 	}
 }

@@ -1,13 +1,14 @@
 package httpd
 
 import (
-	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,7 +28,10 @@ const (
 // header has its length.
 type response struct {
 	header  http.Header
-	head    bytes.Buffer
+	names   []string   // of its fields, in order
+	head    []byte     // as it is sent
+	date    []byte     // of second, as it is sent
+	second  int64      // of Unix time
 	buffers *sync.Pool // of *[]byte
 
 	to     net.Conn
@@ -155,8 +159,8 @@ func (r *response) begin() error {
 	} else if r.hasBody() {
 		r.close = true // how else would the client know its end?
 	}
-	r.writeHead()
-	head := r.head.Bytes()
+	r.writeHead(time.Now())
+	head := r.head
 	if r.buffer != nil && len(head) <= headRoom {
 		start := headRoom - len(head)
 		copy(r.held[start:], head)
@@ -169,25 +173,40 @@ func (r *response) begin() error {
 	return r.err
 }
 
-// writeHead makes the header as it is sent.
-func (r *response) writeHead() {
-	r.head.Reset()
+// writeHead makes the header as it is sent, the fields in the order of their names.
+func (r *response) writeHead(now time.Time) {
+	if second := now.Unix(); second != r.second {
+		r.second, r.date = second, now.UTC().AppendFormat(r.date[:0], http.TimeFormat)
+	}
+	b := append(r.head[:0], "HTTP/1.1 "...)
 	if r.old {
-		r.head.WriteString("HTTP/1.0 ")
-	} else {
-		r.head.WriteString("HTTP/1.1 ")
+		b[len("HTTP/1.")] = '0'
 	}
-	b := strconv.AppendInt(r.head.AvailableBuffer(), int64(r.status), 10)
-	b = append(append(append(b, ' '), http.StatusText(r.status)...), "\r\nDate: "...)
-	b = append(time.Now().UTC().AppendFormat(b, http.TimeFormat), "\r\n"...)
+	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(append(b, ' '), http.StatusText(r.status)...)
+	b = append(append(b, "\r\nDate: "...), r.date...)
 	if r.close {
-		b = append(b, "Connection: close\r\n"...)
+		b = append(b, "\r\nConnection: close"...)
 	} else if r.old {
-		b = append(b, "Connection: keep-alive\r\n"...)
+		b = append(b, "\r\nConnection: keep-alive"...)
 	}
-	r.head.Write(b)
-	_ = r.header.Write(&r.head) // a buffer takes all
-	r.head.WriteString("\r\n")
+	r.names = slices.AppendSeq(r.names[:0], maps.Keys(r.header))
+	slices.Sort(r.names)
+	for _, name := range r.names {
+		for _, value := range r.header[name] {
+			b = append(append(append(b, "\r\n"...), name...), ": "...)
+			b = append(b, oneLine(value)...)
+		}
+	}
+	r.head = append(b, "\r\n\r\n"...)
+}
+
+// oneLine makes sure that a value does not begin another field.
+func oneLine(value string) string {
+	if !strings.ContainsAny(value, "\r\n") {
+		return value
+	}
+	return strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 }
 
 // errShort is a body that ended before its length.

@@ -91,11 +91,17 @@ func (s *Server) setDefaults() {
 	s.lines.TotalBurst, s.lines.TotalRate = 256, 2
 }
 
+// Values of fields that each answer has; nobody changes them.
+var (
+	nosniff = []string{"nosniff"}
+	noCache = []string{"no-cache"} // to be kept, and asked about each time
+)
+
 // answer answers one request.
 func (w *worker) answer(r *http.Request, p peer) {
 	res := &w.response
 	h := res.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["X-Content-Type-Options"] = nosniff
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		refuse(res, http.StatusMethodNotAllowed, "nothing can be changed here: this server answers GET and HEAD")
@@ -117,7 +123,7 @@ func (w *worker) answer(r *http.Request, p peer) {
 	defer a.Content.Close()
 	h.Set("Content-Type", a.ContentType)
 	h.Set("ETag", a.ETag)
-	h.Set("Cache-Control", "no-cache") // to be kept, and asked about each time
+	h["Cache-Control"] = noCache
 	if a.Pace == nil && a.Sent == nil {
 		http.ServeContent(res, r, "", a.ModTime, a.Content)
 		return

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -411,12 +412,15 @@ func TestStalledReader(t *testing.T) {
 // fakeConn notes what is asked of a connection.
 type fakeConn struct {
 	net.Conn
-	calls []string
-	takes int64 // until its time is up, at each call; 0 for all
+	calls    []string
+	takes    int64         // until its time is up, at each call; 0 for all
+	within   time.Duration // a call, where its time is not up
+	deadline time.Time
 }
 
-func (c *fakeConn) SetWriteDeadline(time.Time) error {
+func (c *fakeConn) SetWriteDeadline(t time.Time) error {
 	c.calls = append(c.calls, "deadline")
+	c.deadline = t
 	return nil
 }
 
@@ -437,8 +441,10 @@ func (c *fakeConn) ReadFrom(r io.Reader) (int64, error) {
 		err = nil
 	}
 	if lr.N > 0 && n == c.takes {
+		time.Sleep(time.Until(c.deadline))
 		err = os.ErrDeadlineExceeded
 	}
+	time.Sleep(c.within)
 	c.calls = append(c.calls, fmt.Sprintf("file %v %d", file, n))
 	return n, err
 }
@@ -449,28 +455,30 @@ func TestDeadlinePerStride(t *testing.T) {
 	t.Parallel()
 	path, _ := image(t, 8<<20+5)
 	for _, tt := range []struct {
-		name  string
-		limit int64
-		takes int64
-		want  []string
-		n     int64
-		left  int64
-		cut   bool
+		name   string
+		limit  int64
+		takes  int64
+		within time.Duration
+		want   []string
+		n      int64
+		left   int64
+		cut    bool
 	}{
-		{"part", 4<<20 + 3, 0, []string{"deadline", "file true 4194304", "deadline", "file true 3"}, 4<<20 + 3, 0, false},
-		{"whole strides", 4 << 20, 0, []string{"deadline", "file true 4194304"}, 4 << 20, 0, false},
+		{"part", 4<<20 + 3, 0, time.Second, []string{"deadline", "file true 4194304", "deadline", "file true 3"}, 4<<20 + 3, 0, false},
+		{"quick", 4<<20 + 3, 0, time.Second / 10, []string{"deadline", "file true 4194304", "file true 3"}, 4<<20 + 3, 0, false},
+		{"whole strides", 4 << 20, 0, time.Second, []string{"deadline", "file true 4194304"}, 4 << 20, 0, false},
 		{
-			"file shorter than said", 12 << 20, 0,
+			"file shorter than said", 12 << 20, 0, time.Second,
 			[]string{"deadline", "file true 4194304", "deadline", "file true 4194304", "deadline", "file true 5"},
 			8<<20 + 5, 4<<20 - 5, false,
 		},
 		{
-			"slow", 4 << 20, 3 << 19,
+			"slow", 4 << 20, 3 << 19, 0,
 			[]string{"deadline", "file true 1572864", "deadline", "file true 1572864", "deadline", "file true 1048576"},
 			4 << 20, 0, false,
 		},
-		{"too slow", 4 << 20, 1<<20 - 1, []string{"deadline", "file true 1048575"}, 1<<20 - 1, 3<<20 + 1, true},
-		{"nothing", 0, 0, nil, 0, 0, false},
+		{"too slow", 4 << 20, 1<<20 - 1, 0, []string{"deadline", "file true 1048575"}, 1<<20 - 1, 3<<20 + 1, true},
+		{"nothing", 0, 0, 0, nil, 0, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -479,15 +487,17 @@ func TestDeadlinePerStride(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			fake := &fakeConn{takes: tt.takes}
-			lr := &io.LimitedReader{R: f, N: tt.limit}
-			n, err := (&conn{Conn: fake, stall: time.Second}).ReadFrom(lr)
-			if (err != nil) != tt.cut || n != tt.n || lr.N != tt.left {
-				t.Errorf("ReadFrom = %d, %v, %d left, want %d, %d left", n, err, lr.N, tt.n, tt.left)
-			}
-			if diff := cmp.Diff(tt.want, fake.calls); diff != "" {
-				t.Errorf("calls (-want +got):\n%s", diff)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				fake := &fakeConn{takes: tt.takes, within: tt.within}
+				lr := &io.LimitedReader{R: f, N: tt.limit}
+				n, err := (&conn{Conn: fake, stall: time.Second}).ReadFrom(lr)
+				if (err != nil) != tt.cut || n != tt.n || lr.N != tt.left {
+					t.Errorf("ReadFrom = %d, %v, %d left, want %d, %d left", n, err, lr.N, tt.n, tt.left)
+				}
+				if diff := cmp.Diff(tt.want, fake.calls); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
 		})
 	}
 }
