@@ -43,19 +43,24 @@ func newRollouts(keeper *rollout.Keeper, set func() *profiles.Set) *rollouts {
 	return &rollouts{keeper: keeper, set: set, paces: map[string]pace{}}
 }
 
-// planOf gives a rollout of the configuration to the machine.
-func planOf(r profiles.Rollout) rollout.Plan {
+// planOf gives a rollout of a configuration to the machine.
+func planOf(set *profiles.Set, r profiles.Rollout) rollout.Plan {
 	return rollout.Plan{
 		Name: r.Name, Firmware: r.Firmware.Text, Canaries: r.Canaries, CanaryCount: r.CanaryCount,
 		Wave: r.Wave, Percent: r.Percent, Window: rollout.Window(r.Window),
 		Downloads: r.Downloads, Patience: r.Patience, Phones: r.Phones,
+		Covers: func(m mac.Addr) bool {
+			_, configured := set.Phone(m)
+			return !configured || slices.Contains(r.Phones, m)
+		},
 	}
 }
 
 func (r *rollouts) plans() []rollout.Plan {
 	var list []rollout.Plan
-	for _, one := range r.set().Rollouts() {
-		list = append(list, planOf(one))
+	set := r.set()
+	for _, one := range set.Rollouts() {
+		list = append(list, planOf(set, one))
 	}
 	return list
 }
@@ -86,7 +91,7 @@ func reportOf(set *profiles.Set, q provision.FirmwareQuestion) (rollout.Plan, ro
 	if q.Silent {
 		report.Version = "" // what is remembered of it may be long past
 	}
-	return planOf(u.Rollout), report, true
+	return planOf(set, u.Rollout), report, true
 }
 
 // shownRollouts answers for the rollouts of the state folder, as they are now, by a

@@ -372,8 +372,8 @@ func (k *Keeper) Run(ctx context.Context, plans func() []Plan) error {
 	}
 }
 
-// Expire gives up phones that were waited for long enough, and forgets rollouts that
-// the configuration has no more.
+// Expire gives up phones that were waited for long enough, and forgets rollouts and
+// phones of theirs that the configuration has there no more.
 func (k *Keeper) Expire(now time.Time, plans []Plan) {
 	k.mu.Lock()
 	events := map[string][]Event{}
@@ -381,7 +381,10 @@ func (k *Keeper) Expire(now time.Time, plans []Plan) {
 		if s := k.states[plan.Name]; s == nil || s.Firmware != plan.Firmware {
 			continue // it begins with the first phone that asks
 		}
-		m := k.with(plan.Name, plan, now, (*machine).expire)
+		m := k.with(plan.Name, plan, now, func(m *machine) {
+			m.leave()
+			m.expire()
+		})
 		events[plan.Name] = m.events
 	}
 	for name := range k.states {

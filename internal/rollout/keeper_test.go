@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"sync"
@@ -288,5 +289,63 @@ func BenchmarkPowerCut(b *testing.B) {
 		for name := range k.states {
 			delete(k.states, name)
 		}
+	}
+}
+
+// A rollout that the configuration has no more is forgotten, on the disk too: one of
+// the same name would wait for phones that have long gone.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, t.TempDir())
+	k := openKeeper(t, db, nil)
+	k.Report(noon, testPlan, asks(phone(1), "old"))
+	k.Expire(noon, []Plan{testPlan})
+	if n := len(onDisk(t, db).Phones); n != 1 {
+		t.Fatalf("the disk has %d phones, want 1", n)
+	}
+	other := testPlan
+	other.Name = "other"
+	k.Expire(noon, []Plan{other})
+	if err := k.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if s := onDisk(t, db); s.Firmware != "" || len(s.Phones) != 0 {
+		t.Errorf("the disk still has %+v", s)
+	}
+	later := noon.Add(24 * time.Hour)
+	k.Report(later, testPlan, asks(phone(2), "old"))
+	k.Expire(later, []Plan{testPlan})
+	if v := k.View(later, testPlan); v.Stopped != "" || len(v.Phones) != 1 {
+		t.Errorf("when it is there again: %+v", v)
+	}
+}
+
+// Another program sees the rollouts by the clock and in the zone of the one that
+// keeps them, though its own may be set otherwise.
+func TestSnapshot(t *testing.T) {
+	t.Parallel()
+	k := openKeeper(t, openDB(t, t.TempDir()), nil)
+	plan := testPlan
+	k.Report(time.Now(), plan, asks(phone(1), "old"))
+	// The clock was set back by a year, and ten minutes passed.
+	wrong := time.Now().Add(-365 * 24 * time.Hour)
+	k.states["r"].Phones[phone(1)].Since = wrong.Add(-10 * time.Minute)
+	zone := time.FixedZone("", 10*3600)
+	text, err := json.Marshal(k.Snapshot(wrong.In(zone)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shot Snapshot
+	if err := json.Unmarshal(text, &shot); err != nil {
+		t.Fatal(err)
+	}
+	if hold := shot.Hold(plan, asks(phone(1), "old")); hold != "" {
+		t.Errorf("a phone that is on its way: %s", hold)
+	}
+	minute := wrong.In(zone).Hour()*60 + wrong.In(zone).Minute()
+	plan.Window = Window{minute, (minute + 2) % (24 * 60)}
+	plan.CanaryCount = 2
+	if hold := shot.Hold(plan, asks(phone(2), "old")); hold != "" {
+		t.Errorf("within the hours of the other zone: %s", hold)
 	}
 }

@@ -3,6 +3,8 @@ package rollout
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"dialtone/internal/mac"
@@ -208,11 +210,37 @@ func (m *machine) expire() {
 		if !p.inFlight() || m.now.Sub(p.Since) <= m.plan.Patience {
 			continue
 		}
-		reason := fmt.Sprintf("it was told of %s, and did not load it within %s: is its update_policy auto_update?", path.Base(p.Image), m.plan.Patience)
+		reason := fmt.Sprintf("it was told of %s, and did not load it within %s: is its update_policy auto_update?", path.Base(p.Image), short(m.plan.Patience))
 		if p.Stage == Loaded {
-			reason = fmt.Sprintf("it loaded %s, and did not come back with it within %s", path.Base(p.Image), m.plan.Patience)
+			reason = fmt.Sprintf("it loaded %s, and did not come back with it within %s: has it power and network?", path.Base(p.Image), short(m.plan.Patience))
 		}
 		m.fail(phone, p, reason)
+	}
+}
+
+// short writes a duration without what is zero at its end.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// leave forgets phones that the configuration gives other firmware by now, or none.
+func (m *machine) leave() {
+	if m.plan.Covers == nil {
+		return
+	}
+	for phone := range m.Phones {
+		if !m.plan.Covers(phone) {
+			delete(m.Phones, phone)
+			m.change.urgent = true
+			m.tell(phone, false, "the configuration takes it out of the rollout")
+		}
 	}
 }
 
@@ -243,7 +271,7 @@ func (m *machine) refusal(r Report) string {
 		return "the rollout has as many phones as it can count"
 	}
 	m.advance()
-	if m.Wave == 0 && len(m.plan.Canaries) > 0 && !m.plan.isCanary(r.MAC) {
+	if m.Wave == 0 && !m.plan.isCanary(r.MAC) && m.canariesOut() {
 		return "the rollout waits for its canaries"
 	}
 	if size, _ := m.wave(); size >= m.capacity() {
@@ -269,10 +297,20 @@ func (m *machine) capacity() int {
 	return m.plan.CanaryCount
 }
 
+// canariesOut reports whether a canary that is named has yet to be let in. For one
+// that was given up somebody else stands in.
+func (m *machine) canariesOut() bool {
+	return slices.ContainsFunc(m.plan.Canaries, func(canary mac.Addr) bool { return m.Phones[canary] == nil })
+}
+
 // wave counts the phones of the wave whose turn it is, and those that are on
-// their way. A named canary counts whenever it was let in.
+// their way. A named canary counts whenever it was let in, and one that was given
+// up does not: no wave follows on firmware that nobody came back with.
 func (m *machine) wave() (size, inFlight int) {
 	for phone, p := range m.Phones {
+		if m.Wave == 0 && p.Stage == Failed {
+			continue
+		}
 		if p.Wave == m.Wave || m.Wave == 0 && m.plan.isCanary(phone) {
 			size++
 			if p.inFlight() {

@@ -93,6 +93,8 @@ func play(t *testing.T, text string) string {
 					}
 				case "firmware":
 					plan.Firmware = value
+				case "without":
+					plan.Covers = func(m mac.Addr) bool { return m != phone(n) }
 				default:
 					t.Fatalf("%s: no such word", w)
 				}
@@ -125,6 +127,7 @@ func play(t *testing.T, text string) string {
 		case "sent":
 			m.sent(phone(n), "new.bin")
 		case "expire":
+			m.leave()
 			m.expire()
 		case "pause":
 			m.pause()
@@ -225,6 +228,18 @@ func TestMachine(t *testing.T) {
 				t.Fatalf("%s is let in out of hours", who)
 			}
 			m.got[who], m.loaded[who] = true, false
+			if before.Wave > 0 || m.s.Wave == 0 {
+				return
+			}
+			back := 0
+			for _, p := range m.s.Phones {
+				if p.Stage == Updated {
+					back++
+				}
+			}
+			if want := (&machine{State: &State{}, plan: m.plan}).capacity(); back < want {
+				t.Fatalf("the first wave has its turn when %d canaries are back, want %d", back, want)
+			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) { ask(t, someone.Draw(t, "who")) },
@@ -245,8 +260,11 @@ func TestMachine(t *testing.T) {
 			"wait": func(t *rapid.T) {
 				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute)
 			},
-			"pause":   func(*rapid.T) { do((*machine).pause) },
-			"resume":  func(*rapid.T) { do(func(x *machine) { x.resume(false) }) },
+			"pause": func(*rapid.T) { do((*machine).pause) },
+			"resume": func(t *rapid.T) {
+				retry := rapid.Bool().Draw(t, "retry")
+				do(func(x *machine) { x.resume(retry) })
+			},
 			"restart": func(*rapid.T) { do((*machine).restarted) },
 			"": func(t *rapid.T) {
 				loading, perWave := 0, map[int]int{}
@@ -254,7 +272,7 @@ func TestMachine(t *testing.T) {
 					if p.Stage == Loading {
 						loading++
 					}
-					if p.Wave >= 0 && m.got[who] {
+					if p.Wave > 0 && m.got[who] || p.Wave == 0 && p.Stage != Failed {
 						perWave[p.Wave]++
 					}
 					if p.Stage == Updated && m.on[who] != "new" {

@@ -26,6 +26,9 @@ type Plan struct {
 	Downloads   int           // phones that load at once
 	Patience    time.Duration // for a phone to load what it was told of, and again to come back with it
 	Phones      []mac.Addr    // that the configuration names and this covers
+	// Covers reports whether a phone is one of Phones, or one that the configuration
+	// does not name; nil for all.
+	Covers func(mac.Addr) bool
 }
 
 // Tries is how often a phone may load an image and come back without it.
