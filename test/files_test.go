@@ -5,11 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"net/textproto"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"dialtone/internal/mac"
@@ -188,34 +191,107 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// Paths that are not there get a 404 and a reason, and nothing outside of
-// files_dir is to be had.
+// Paths that are not there get an error and a reason over HTTP and TFTP, and nothing
+// outside of files_dir is to be had, by whatever spelling and whatever link. What
+// was put there after the start is no other case, and what is no file hangs nobody.
 func TestUnknownPaths(t *testing.T) {
 	t.Parallel()
 	netnstest.NeedProgram(t, "curl")
 	o := newOffice(t, "paths", nil)
 	write(t, filepath.Join(o.files, "media", "logo.png"), "PNG")
-	write(t, filepath.Join(filepath.Dir(o.files), "outside"), "outside")
+	write(t, filepath.Join(filepath.Dir(o.files), "outside"), "what is outside")
 	run(t, symlink("../../outside", filepath.Join(o.files, "media", "link")))
 	o.start(t)
 	h := o.net.Host(t, mac.Addr{2, 0, 0, 0, 0, 5}, netip.MustParsePrefix("192.168.50.62/24"))
 	if status, body := curl(t, h, "http://"+server+"/files/media/logo.png"); status != "200" || string(body) != "PNG" {
 		t.Errorf("a file: %s %q", status, body)
 	}
-	for _, path := range []string{
+	late := filepath.Join(o.files, "late")
+	write(t, filepath.Join(late, "file"), "late")
+	if status, body := curl(t, h, "http://"+server+"/files/late/file"); status != "200" || string(body) != "late" {
+		t.Errorf("a file that came later: %s %q", status, body)
+	}
+	for name, to := range map[string]string{"link": "../../outside", "absolute": filepath.Join(o.files, "../outside"), "up": "../..", "dangling": "gone", "loop": "loop", "root": "/"} {
+		run(t, symlink(to, filepath.Join(late, name)))
+	}
+	if err := syscall.Mkfifo(filepath.Join(late, "pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mknod(filepath.Join(late, "device"), syscall.S_IFCHR|0o644, 1<<8|5); err != nil { // as /dev/zero
+		t.Logf("without a device: %v", err)
+	}
+	socket, err := net.Listen("unix", filepath.Join(late, "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+
+	http := func(path string) (status string, body []byte) {
+		t.Helper()
+		conn := dialHTTP(t, h)
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.0\r\n\r\n", path); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatalf("%.60q: %v", path, err)
+		}
+		header, body, _ := bytes.Cut(answer, []byte("\r\n\r\n"))
+		return strings.Fields(string(header) + " - -")[1], body
+	}
+	tftp := func(path string) (code string, text []byte) {
+		t.Helper()
+		conn := udp(t, h, "192.168.50.62:0")
+		defer conn.Close()
+		if _, err := conn.WriteToUDPAddrPort([]byte("\x00\x01"+path+"\x00octet\x00"), netip.MustParseAddrPort(server+":69")); err != nil {
+			t.Fatal(err)
+		}
+		n, s := tftpError(t, conn)
+		return strconv.Itoa(int(n)), []byte(s)
+	}
+	paths := []string{
 		"/", "/index.html", "/robots.txt", "/snomD785", "/files/", "/files/media", "/files/media/", "/files/gone", "/firmware/", "/firmware/gone.bin",
-		"/../outside", "/files/../outside", "/files/../../outside", "/files/%2e%2e/outside", "/files/media/link", "/files//etc/passwd", "/files/%00",
 		"/notasnom.htm", "/snomD785-000413922D2.htm", "/" + strings.Repeat("a", 2000) + ".htm", "/dialtone.hcl", "/state_dir/dialtone.db",
+		"/files/late/link", "/files/late/absolute", "/files/late/up/outside", "/files/late/up/state_dir/dialtone.db", "/files/late/root/etc/passwd",
+		"/files/late/dangling", "/files/late/loop", "/files/late/pipe", "/files/late/device", "/files/late/socket", "/files/late", "/files/late/file/",
+		"/files/media/link", "/files//etc/passwd", "/files/%00", "/files/late/file%00.png", "/outside", "outside", "/../outside", "/./../outside",
+		"/files/late/file/../../../outside", "/files/late/file;/../../../outside", "/files/late/file;x=1", "/files/late/file%23x", "/files/late/./file", "/files/late//file",
+		"/files/late/file%20", "/files/late/file.", "/files/late/FILE", "/files/late/file::$DATA", "/files/" + strings.Repeat("a/", 600) + "b",
+		"file:///etc/passwd", "/files/C:\\outside", "C:\\outside", "\\\\127.0.0.1\\outside", "/files/\\\\127.0.0.1\\outside",
+		"/files/~root/.profile", "/files/.hidden", "/proc/self/environ", "/files/proc/self/environ",
+	}
+	// The way up, and slashes, in the spellings that found holes elsewhere.
+	for _, up := range []string{
+		"..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "%25252e%25252e", "%c0%ae%c0%ae", "%e0%80%ae%e0%80%ae", "%f0%80%80%ae%f0%80%80%ae", "\xc0\xae\xc0\xae", "%uff0e%uff0e",
+		"．．", "%ef%bc%8e%ef%bc%8e", "..%00", "...", "....", "..;", "..%3b", " ..", ".. ", "..%20", "%20..", "..%09", "%5c..", ".\\.",
 	} {
-		status, body := curl(t, h, "http://"+server+path)
+		for _, slash := range []string{"/", "//", "%2f", "%252f", "%c0%af", "\\", "%5c", "/./", "%2f%2e%2f", "%ef%bc%8f"} {
+			paths = append(paths, "/files"+slash+up+slash+"outside", "/files/late"+slash+up+slash+up+slash+"outside")
+		}
+	}
+	for _, path := range paths {
+		status, body := http(path)
 		if status != "404" && status != "400" && status != "414" {
-			t.Errorf("%.60s: %s", path, status)
+			t.Errorf("%.60q: %s over HTTP", path, status)
 		}
-		if len(bytes.TrimSpace(body)) == 0 || bytes.Contains(body, []byte("outside")) && !strings.Contains(path, "outside") {
-			t.Errorf("%.60s: %q", path, body)
+		code, text := tftp(path)
+		if code != "1" && code != "4" {
+			t.Errorf("%.60q: error %s over TFTP", path, code)
 		}
-		if bytes.Contains(body, []byte(o.files)) {
-			t.Errorf("%.60s: the answer names a folder of this machine: %q", path, fmt.Sprintf("%.200s", body))
+		for protocol, answer := range map[string][]byte{"HTTP": body, "TFTP": text} {
+			if len(bytes.TrimSpace(answer)) == 0 || bytes.Contains(answer, []byte("what is outside")) || bytes.Contains(answer, []byte("root:x:")) {
+				t.Errorf("%.60q over %s: %q", path, protocol, answer)
+			}
+			if bytes.Contains(answer, []byte(o.files)) {
+				t.Errorf("%.60q over %s names a folder of this machine: %.200q", path, protocol, answer)
+			}
 		}
+	}
+	if status, body := curl(t, h, "http://"+server+"/files/late/file"); status != "200" || string(body) != "late" {
+		t.Errorf("after it all: %s %q", status, body)
+	}
+	if log := o.service.Log.String(); strings.Contains(log, "panic") || strings.ContainsAny(log, "\x1b\x00") {
+		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -269,6 +269,20 @@ func TestHostileTFTP(t *testing.T) {
 	}
 }
 
+// dialHTTP connects to the appliance, for a request that no client would send.
+func dialHTTP(t testing.TB, h *netnstest.Host) (conn net.Conn) {
+	t.Helper()
+	err := h.Do(func() (err error) {
+		conn, err = net.DialTimeout("tcp4", server+":80", 10*time.Second)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return conn
+}
+
 func TestHostileHTTP(t *testing.T) {
 	t.Parallel()
 	netnstest.NeedProgram(t, "curl")
@@ -284,15 +298,7 @@ func TestHostileHTTP(t *testing.T) {
 		"two lengths":     {"GET /snomD785.htm HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 400"},
 		"line of nothing": {"\r\n\r\n\r\n\r\n", "HTTP/1.1 400"},
 	} {
-		var conn net.Conn
-		err := h.Do(func() (err error) {
-			conn, err = net.DialTimeout("tcp4", server+":80", 10*time.Second)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn := dialHTTP(t, h)
 		// The server may well stop reading, and answer, before all is sent.
 		go func() { _, _ = conn.Write([]byte(c.request)) }()
 		buf := make([]byte, len(c.want))
