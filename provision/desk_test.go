@@ -589,24 +589,38 @@ func TestLog(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	for _, path := range ownSpellings {
-		f.Add(path, "", "")
+		f.Add(path, "", "", protocolTFTP)
 	}
 	for _, tt := range userAgents {
-		f.Add("/snomD785-firmware.htm", "", tt.in)
+		f.Add("/snomD785-firmware.htm", "", tt.in, "http")
 	}
 	for _, path := range []string{
 		"/", "/settings.php", "/snomD785.htm", "/gui-lang.xml", "/files/../../../etc/passwd", "/firmware/a.bin", "/files/out",
 		"/%2e%2e/", "\x00", "/snomD785/\xff.xml", "/000413922D24.xml", "/000413260001.xml",
 	} {
-		f.Add(path, "mac=00:04:13:92:2d:24", "")
+		f.Add(path, "mac=00:04:13:92:2d:24", "", "https")
+	}
+	for _, path := range []string{
+		"/files/up/x", "/files/a/../up/x", "/files/%2e%2e/x", "/files/%252e%252e/x", "/files/pipe", "/firmware/..%2fx", "/files/dangling", "/files/socket",
+		"/files/\xc0\xae\xc0\xae/x", "/files/..%5cx", "/files/x%00.png", "/files/x;a=b", "/snomD785%2f000413922D24.xml", "/snomD785/0004%31392%32D24.xml", "%2fsnomD785-000413922D24.htm",
+	} {
+		f.Add(path, "", "", protocolTFTP)
+		f.Add(path, "", "", "http")
 	}
 	dir, outside := f.TempDir(), f.TempDir()
 	const guarded = "FORBIDDEN"
 	if err := os.WriteFile(filepath.Join(outside, "x"), []byte(guarded), 0o644); err != nil {
 		f.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(outside, "x"), filepath.Join(dir, "out")); err != nil {
-		f.Fatal(err)
+	for name, to := range map[string]string{"out": filepath.Join(outside, "x"), "up": outside, "dangling": "gone"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for name, kind := range map[string]uint32{"pipe": syscall.S_IFIFO, "socket": syscall.S_IFSOCK} {
+		if err := syscall.Mknod(filepath.Join(dir, name), kind|0o600, 0); err != nil {
+			f.Fatal(err)
+		}
 	}
 	set := exampleSet(f)
 	c := testConfig(dir)
@@ -616,8 +630,8 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, path, query, agent string) {
-		a, err := d.Open(Request{Path: path, RawQuery: query, UserAgent: agent, Source: otherAt, Local: local, Protocol: "http"})
+	f.Fuzz(func(t *testing.T, path, query, agent, protocol string) {
+		a, err := d.Open(Request{Path: path, RawQuery: query, UserAgent: agent, Source: otherAt, Local: local, Protocol: protocol})
 		if err != nil {
 			r, ok := errors.AsType[*Refusal](err)
 			if !ok || a != nil {

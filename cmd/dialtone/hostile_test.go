@@ -44,6 +44,7 @@ var (
 // hostileSite has everything that a request must not lead to.
 type hostileSite struct {
 	desk   *provision.Desk
+	files  string // files_dir
 	tls    *tls.Config
 	log    *slog.Logger
 	panics atomic.Int64
@@ -95,13 +96,16 @@ func newHostileSite(t *testing.T) *hostileSite {
 	for link, to := range map[string]string{
 		"link.txt": "../outside.txt", "absolute.txt": filepath.Join(dir, "outside.txt"), "up": "..", "root": "/",
 		"firmware/image.bin": "../../outside.txt", "firmware/up": "../..", "languages/up": "../../filesystem", "loop": "loop",
+		"dangling": "gone", "turn.0": "languages/de.xml", "turn.1": "../outside.txt", "turns.0": "languages", "turns.1": "..",
 	} {
 		if err := os.Symlink(to, filepath.Join(dir, "files", link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(dir, "files", "pipe"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, kind := range map[string]uint32{"pipe": syscall.S_IFIFO, "socket": syscall.S_IFSOCK} {
+		if err := syscall.Mknod(filepath.Join(dir, "files", name), kind|0o600, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 	put("config/own.cfg", strings.Repeat(secretText+"\n", 60))
 	put("config/dialtone.hcl", fmt.Sprintf(`
@@ -150,7 +154,7 @@ document "/m3/settings/{mac}.cfg" {
 	}
 	var server pki.Server
 	server.Use(pki.Material{Certificates: certificates})
-	s := &hostileSite{tls: server.Config()}
+	s := &hostileSite{files: filepath.Join(dir, "files"), tls: server.Config()}
 	s.log = slog.New(panicCounter{slog.DiscardHandler, &s.panics})
 	// Time flies, or all that is guarded would soon be shut out.
 	var calls atomic.Int64
@@ -167,10 +171,31 @@ document "/m3/settings/{mac}.cfg" {
 	return s
 }
 
+// turn has the links turn and turns lead within files_dir, or out of it: what is a
+// file when a request looks may be a link when it is opened. The way of a link is
+// changed as by a person, by another one that takes its name.
+func (s *hostileSite) turn(out int) error {
+	for _, name := range []string{"turn", "turns"} {
+		name = filepath.Join(s.files, name)
+		to, err := os.Readlink(fmt.Sprintf("%s.%d", name, out))
+		if err == nil {
+			err = os.Symlink(to, name+".new")
+		}
+		if err == nil {
+			err = os.Rename(name+".new", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // hostileWords are what paths, headers and options are made of.
 var hostileWords = []string{
 	"/", "//", "\\", "..", "../", "..\\", "/../", "/./", "....//", "%2e%2e%2f", "%2E%2E/", "..%2f", "..%5c", "%252e%252e%252f", "%c0%ae%c0%ae/", "%c0%af",
-	"%uff0e%uff0e/", "．．/", "..;/", "%00", "\x00", "%0d%0a", "\r\n", "\n", "\t", " ", "%", "%2", "?", "#", "&", "=", ";", ":", "~", "*", "|", "\xff", "\xc0\xae", "é",
+	"%uff0e%uff0e/", "．．/", "..;/", "%e0%80%ae", "%f0%80%80%ae", "%ef%bc%8f", "%25%32%65", "%2500", ".%00./", "..%3b/", "..%20/", "%09", ";x=1", "%3bx", "%23", "%3f",
+	"C:\\", "c:/", "C|/", "\\\\127.0.0.1\\", "//127.0.0.1/", "::$DATA", "/proc/self/environ", "/dev/zero", "turn", "turns/", "turns/outside.txt", "socket", "dangling", "%00", "\x00", "%0d%0a", "\r\n", "\n", "\t", " ", "%", "%2", "?", "#", "&", "=", ";", ":", "~", "*", "|", "\xff", "\xc0\xae", "é",
 	"files/", "/files/", "firmware/", "/firmware/", "FILES/", "files", "link.txt", "absolute.txt", "up/", "up/outside.txt", "root/etc/passwd", "image.bin", "loop", "pipe", ".hidden", ".git/config",
 	".new.1", "outside.txt", "languages/de.xml", "languages/up/x.xml", "snomD785-10.1.215.13-SIP-r.bin", "SHA256SUMS", "files.txt", "filesystem/x.xml", "state/dialtone.db", "etc/passwd",
 	"000413922D24", "000413922d24", "00:04:13:92:2D:24", "00-04-13-92-2d-24", "00%3A04%3a13:92:2d:24", "0004.1392.2D24", "0004139-22D24", "000413922D25", "{mac}",
@@ -192,6 +217,7 @@ var hostilePaths = []string{
 	"/snomD785/000413922D24.xml", "/snomD785-000413922D24.htm", "/000413922D24.xml", "/?mac=000413922D24", "/settings.php?mac=000413922D24", "/m3/settings/000413922D24.cfg",
 	"/files/link.txt", "/files/up/outside.txt", "/firmware/image.bin", "/files/languages/de.xml", "/files/../outside.txt", "/firmware/../../outside.txt", "/snomD785.htm", "/snomD785/general.xml",
 	"/snomD785-firmware.htm", "/gui-lang.xml", "/firmware/snomD785-10.1.215.13-SIP-r.bin", "/files/root/etc/passwd", "/files/pipe", "/files/.hidden",
+	"/files/turn", "/files/turns/de.xml", "/files/turns/outside.txt", "/files/socket", "/files/dangling",
 }
 
 // hostileSource makes requests from nothing but its seed.
@@ -394,7 +420,25 @@ func TestHostileRequests(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	attacked, turns := make(chan struct{}), 0
+	var turner sync.WaitGroup
+	turner.Go(func() {
+		for ; ; turns++ {
+			select {
+			case <-attacked:
+				return
+			default:
+			}
+			if err := s.turn(turns % 2); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
 	clients.Wait()
+	close(attacked)
+	turner.Wait()
+	t.Logf("meanwhile links turned %d times", turns)
 	if n := s.panics.Load(); n > 0 {
 		t.Errorf("%d panics", n)
 	}
