@@ -86,7 +86,7 @@ func newAppliance(path string, cfg configuration, log *slog.Logger) (_ *applianc
 		return keeper.Run(ctx, a.rollouts.plans)
 	}})
 	a.desk = newDesk(a.current.Load, provision.Config{
-		Witness: a.leases, Neighbours: neighbours{a.current.Load, neighbour.NewTable().Lookup, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
+		Witness: leaseWitness{a.current.Load, a.leases}, Neighbours: neighbours{a.current.Load, neighbour.NewTable().Lookup, log}, Devices: a.tls.Devices, Register: sightings{a.seen, cfg.Seal},
 		Rollouts: a.rollouts, Log: log,
 	})
 	if len(cfg.Networks) > 0 {
@@ -126,6 +126,22 @@ func (a *appliance) openLeases(dir string) (*lease.Store, error) {
 	return lease.Open(db, lease.SystemTime)
 }
 
+// leaseWitness is the lease table as far as a lease says who asks. Whoever is on a wire
+// can have a lease there for any MAC, so that an admin may say that those of guests do not.
+type leaseWitness struct {
+	current func() *configuration
+	leases  provision.Witness
+}
+
+// Client is of provision.Witness.
+func (w leaseWitness) Client(addr netip.Addr) (mac.Addr, string, bool) {
+	m, class, ok := w.leases.Client(addr)
+	if !ok || !w.current().IsWitness(addr) {
+		return mac.Addr{}, "", false
+	}
+	return m, class, true
+}
+
 // neighbours asks the wire who has an address that is not ours to lease: another
 // server's, or one that was set at the phone by hand.
 type neighbours struct {
@@ -135,10 +151,11 @@ type neighbours struct {
 }
 
 // Neighbour gives nobody for what a range, a phone or a host block says is leased
-// here: what the lease table does not know of it, nobody does.
+// here: what the lease table does not know of it, nobody does. Nor for a network whose
+// addresses are no witness.
 func (n neighbours) Neighbour(addr, local netip.Addr) (mac.Addr, bool) {
 	cfg := n.current()
-	if _, ours := cfg.Set.PhoneAt(addr); ours || cfg.Leases(addr) {
+	if _, ours := cfg.Set.PhoneAt(addr); ours || cfg.Leases(addr) || !cfg.IsWitness(addr) {
 		return mac.Addr{}, false
 	}
 	m, ok, err := n.lookup(addr, local, time.Now())

@@ -31,6 +31,11 @@ network "office" {
     address    = "10.0.0.31"
   }
 }
+network "guests" {
+  subnet  = "192.168.7.0/24"
+  range   = ["192.168.7.10", "192.168.7.20"]
+  witness = false
+}
 `)
 	for i := range phones {
 		fmt.Fprintf(&text, "phone \"00041300%04X\" {\n  address = \"10.1.%d.%d\"\n}\n", i, i>>8, i&0xff)
@@ -60,10 +65,27 @@ func TestWireIsNotAskedOfOurs(t *testing.T) {
 		"10.0.0.9": true, "10.0.0.10": false, "10.0.0.20": false, "10.0.0.21": true, // the range
 		"10.0.0.30": false, "10.0.0.31": false, "10.0.0.32": true, // the host, the port
 		"10.1.0.0": false, "10.1.1.43": false, "10.1.1.44": true, // the phones
-		"192.0.2.1": true,
+		"192.0.2.1": true, "192.168.7.30": false,
 	} {
 		if _, ok := n.Neighbour(netip.MustParseAddr(addr), netip.MustParseAddr("10.0.0.1")); ok != asked {
 			t.Errorf("%s: the wire was asked: %v, want %v", addr, ok, asked)
+		}
+	}
+}
+
+// everywhere has somebody at every address.
+type everywhere struct{}
+
+func (everywhere) Client(netip.Addr) (mac.Addr, string, bool) { return mac.Addr{1}, "snomD785", true }
+
+// A guest may have a lease for the MAC of a phone: where the network says so, that is
+// no witness.
+func TestLeasesOfGuests(t *testing.T) {
+	t.Parallel()
+	w := leaseWitness{wireOf(t, 0).current, everywhere{}}
+	for addr, want := range map[string]bool{"10.0.0.10": true, "192.168.7.10": false, "192.0.2.1": true} {
+		if m, _, ok := w.Client(netip.MustParseAddr(addr)); ok != want || ok == m.IsZero() {
+			t.Errorf("%s: %v, %v, want %v", addr, m, ok, want)
 		}
 	}
 }

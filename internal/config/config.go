@@ -77,6 +77,7 @@ type Network struct {
 	Ports      []Port
 	// RapidCommit, TrustRelayInfo and KnownOnly are as in dhcpd.Network.
 	RapidCommit, TrustRelayInfo, KnownOnly bool
+	NoWitness                              bool // an address here says nothing of who asks, as among guests
 	// MaxLeasesPerMAC and MaxLeasesPerPort (0: any number) are as in dhcpd.Network.
 	MaxLeasesPerMAC, MaxLeasesPerPort int
 	// Authoritative says whether no other server leases here. nil is "auto": to
@@ -188,6 +189,13 @@ func (c *Config) Leases(addr netip.Addr) bool {
 	}
 	n, ok := c.NetworkOf(addr)
 	return ok && slices.ContainsFunc(n.Ranges, func(r Range) bool { return r.Contains(addr) })
+}
+
+// IsWitness reports whether an address says anything of who asks: not in a network
+// of which the configuration says that it does not.
+func (c *Config) IsWitness(addr netip.Addr) bool {
+	n, ok := c.NetworkOf(addr)
+	return !ok || !n.NoWitness
 }
 
 // NetworkOf gives the network that addr belongs to.

@@ -124,6 +124,7 @@ network "a" {
   rapid_commit     = true
   trust_relay_info = true
   known_only       = true
+  witness          = false
   max_leases_per_mac  = 64
   max_leases_per_port = 3
   port "meeting room" {
@@ -215,7 +216,7 @@ provisioning {
 					{Code: 42, Data: []byte{192, 0, 2, 1, 192, 0, 2, 2}},
 					{Code: 26, Data: []byte{0x05, 0x78}},
 				},
-				RapidCommit: true, TrustRelayInfo: true, KnownOnly: true, MaxLeasesPerMAC: 64, MaxLeasesPerPort: 3,
+				RapidCommit: true, TrustRelayInfo: true, KnownOnly: true, NoWitness: true, MaxLeasesPerMAC: 64, MaxLeasesPerPort: 3,
 				Ports: []Port{{CircuitID: "ge-0/0/7", RemoteID: "\x00\xa1", Address: addr("10.0.0.70"), Name: "meeting"}},
 				Hosts: []Host{
 					{MAC: mac.Addr{2, 0, 0x5e, 0, 0x53, 1}, Address: addr("10.0.0.10"), Name: "printer"},

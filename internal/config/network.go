@@ -40,7 +40,7 @@ var (
 
 func newNetworkSchema() *hcl.BodySchema {
 	schema := arguments("subnet!", "range", "exclude", "routers", "dns_servers", "ntp_servers", "domain", "lease_time", "interface",
-		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only",
+		"authoritative", "probe", "rapid_commit", "trust_relay_info", "known_only", "witness",
 		"max_leases_per_mac", "max_leases_per_port")
 	return with(with(with(with(schema, "vlan"), "option", "name"), "host", "mac"), "port", "name")
 }
@@ -72,6 +72,7 @@ func (d *decoder) network(block *hcl.Block, haveAppliance bool) {
 	n.RapidCommit = b.boolean("rapid_commit", false)
 	n.TrustRelayInfo = b.boolean("trust_relay_info", false)
 	n.KnownOnly = b.boolean("known_only", false)
+	n.NoWitness = !b.boolean("witness", true)
 	n.MaxLeasesPerMAC = b.integer("max_leases_per_mac", defaultPerMAC, 1, mostLeases)
 	n.MaxLeasesPerPort = b.integer("max_leases_per_port", 0, 1, mostLeases)
 	if vlan := d.single(b.ofType("vlan")); vlan != nil {
