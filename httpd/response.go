@@ -28,7 +28,9 @@ const (
 // header has its length.
 type response struct {
 	header  http.Header
-	names   []string   // of its fields, in order
+	kind    [1]string  // the value of Content-Type, where a document or a file is the answer
+	tag     [1]string  // of Etag
+	names   []string   // of the fields, in order
 	head    []byte     // as it is sent
 	date    []byte     // of second, as it is sent
 	second  int64      // of Unix time

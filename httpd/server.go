@@ -121,9 +121,8 @@ func (w *worker) answer(r *http.Request, p peer) {
 		return
 	}
 	defer a.Content.Close()
-	h.Set("Content-Type", a.ContentType)
-	h.Set("ETag", a.ETag)
-	h["Cache-Control"] = noCache
+	res.kind[0], res.tag[0] = a.ContentType, a.ETag
+	h["Content-Type"], h["Etag"], h["Cache-Control"] = res.kind[:], res.tag[:], noCache
 	if a.Pace == nil && a.Sent == nil {
 		http.ServeContent(res, r, "", a.ModTime, a.Content)
 		return

@@ -318,12 +318,24 @@ func (m Model) checkWays() error {
 // a new one whose name looks like a Snom phone's. A name that it is sold as
 // (snomD715) finds what the phone calls itself (snom715).
 func (s *Set) Model(name string) (Model, bool) {
-	if b, ok := s.models.get(name); ok {
-		return b.Model, true
+	if m, ok := s.known.get(name); ok {
+		return *m, true
 	}
-	m, ok := lookupBuiltin(name)
-	if b, own := s.models.get(m.Name); ok && own {
-		return b.Model, true
+	return lookupBuiltin(name)
+}
+
+// knownModels gives the models of the catalogue and of the configuration, by all of their names.
+func (s *Set) knownModels() byModel[*Model] {
+	c, _ := builtinCatalogue()
+	known := make(byModel[*Model], len(c.models)+len(s.models))
+	for name, m := range c.models {
+		known[name] = &m
+		if b, ok := s.models.get(m.Name); ok {
+			known[name] = &b.Model
+		}
 	}
-	return m, ok
+	for name, b := range s.models {
+		known[name] = &b.Model
+	}
+	return known
 }

@@ -36,7 +36,8 @@ type Set struct {
 	builtin   *body
 	settings  settings
 	models    byModel[*modelBlock]
-	ranges    []macRange // the macs of model blocks
+	known     byModel[*Model] // those that have a name, with what the blocks say
+	ranges    []macRange      // the macs of model blocks
 	rollouts  []*rollout
 	rolloutOf byModel[*rollout]
 	profiles  map[string]*profile
@@ -161,6 +162,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 			l.model(b)
 		}
 	}
+	l.set.known = l.set.knownModels()
 	l.rollouts()
 	l.chains()
 	l.documents(cfg.Blocks)

@@ -121,8 +121,9 @@ func (d *Desk) Open(r Request) (*Answer, error) {
 	if err == errShutOut {
 		return nil, err
 	}
-	d.record(r, e, a, err)
-	d.tell(r, e, a, err)
+	now := d.now()
+	d.record(now, r, e, a, err)
+	d.tell(now, r, e, a, err)
 	if err != nil {
 		return nil, err
 	}
@@ -354,13 +355,13 @@ func configuredModel(set documents, m mac.Addr) string {
 // maxLogged bounds what a client's text takes of a line in the log.
 const maxLogged = 128
 
-func (d *Desk) record(r Request, e event, a *Answer, err error) {
+func (d *Desk) record(now time.Time, r Request, e event, a *Answer, err error) {
 	refusal, refused := errors.AsType[*Refusal](err)
 	throttle, message := &d.served, "document served"
 	if refused {
 		throttle, message = &d.refusals, "document refused"
 	}
-	held, ok := throttle.Allow(r.Source, d.now())
+	held, ok := throttle.Allow(r.Source, now)
 	if !ok {
 		return
 	}

@@ -38,12 +38,12 @@ type Sighting struct {
 }
 
 // tell tells the register of a request.
-func (d *Desk) tell(r Request, e event, a *Answer, err error) {
+func (d *Desk) tell(now time.Time, r Request, e event, a *Answer, err error) {
 	if d.register == nil {
 		return
 	}
 	s := Sighting{
-		Time: d.now(), MAC: e.mac, Proven: !e.mac.IsZero(), Witness: e.by, Model: e.model, Running: e.running,
+		Time: now, MAC: e.mac, Proven: !e.mac.IsZero(), Witness: e.by, Model: e.model, Running: e.running,
 		Source: r.Source, Local: r.Local, Protocol: r.Protocol, Path: e.asked, Status: http.StatusOK,
 	}
 	if s.MAC.IsZero() {
