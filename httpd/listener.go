@@ -19,7 +19,7 @@ import (
 // keeps a connection until it has (TCP_DEFER_ACCEPT): its first read waits for
 // nothing. Who falls silent is cut by the server's own deadlines; the kernel's
 // keep-alive would be four more system calls for each connection.
-func Listen(ctx context.Context, port int) (net.Listener, error) {
+func Listen(ctx context.Context, port int) (*net.TCPListener, error) {
 	listen := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
 			// A kernel that does not know it costs speed alone. In seconds; who has
@@ -27,7 +27,11 @@ func Listen(ctx context.Context, port int) (net.Listener, error) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 		})
 	}}
-	return listen.Listen(ctx, "tcp4", fmt.Sprintf(":%d", port))
+	l, err := listen.Listen(ctx, "tcp4", fmt.Sprintf(":%d", port))
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
 }
 
 const (

@@ -2,37 +2,25 @@ package httpd
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"dialtone/provision"
 )
 
-// countingListener counts the writes of its connections.
-type countingListener struct {
-	net.Listener
-	writes *atomic.Int64
-}
-
-func (l countingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	return countingConn{c, l.writes}, err
-}
-
+// countingConn counts the writes of a connection.
 type countingConn struct {
 	net.Conn
-	writes *atomic.Int64
+	writes int
 }
 
-func (c countingConn) Write(p []byte) (int, error) {
-	c.writes.Add(1)
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.writes++
 	return c.Conn.Write(p)
 }
 
@@ -41,29 +29,18 @@ func (c countingConn) Write(p []byte) (int, error) {
 func TestOneWriteForADocument(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("0123456789abcdef", 2000) // more than any buffer of net/http
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var writes atomic.Int64
 	s := &Server{Log: slog.New(slog.DiscardHandler), Desk: desk(func(provision.Request) (*provision.Answer, error) {
 		return document(body), nil
 	})}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, countingListener{inner, &writes}) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	c, err := net.Dial("tcp", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	s.setDefaults()
+	taken, c := connected(t, "tcp4", "127.0.0.1:0")
+	counted := &countingConn{Conn: taken}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		newWorker(newPool(t.Context(), s, nil)).serve(&conn{Conn: counted, stall: s.Stall})
+	}()
+	c.SetDeadline(time.Now().Add(time.Minute))
 	// Asked for at once: the answers must not run into each other.
 	if _, err := io.WriteString(c, strings.Repeat(get("/x"), 5)+strings.Replace(get("/x"), "GET", "HEAD", 1)); err != nil {
 		t.Fatal(err)
@@ -83,7 +60,9 @@ func TestOneWriteForADocument(t *testing.T) {
 	if err != nil || resp.ContentLength != int64(len(body)) {
 		t.Fatalf("HEAD: %+v, %v", resp, err)
 	}
-	if n := writes.Load(); n != 6 {
+	c.Close()
+	<-served
+	if n := counted.writes; n != 6 {
 		t.Errorf("%d writes for 5 documents and a header", n)
 	}
 }

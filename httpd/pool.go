@@ -116,7 +116,7 @@ func (p *pool) work() {
 func (p *pool) accept() (*conn, error) {
 	delay := 5 * time.Millisecond
 	for {
-		inner, source, local, err := p.door.accept()
+		inner, err := p.door.accept()
 		if err != nil {
 			var passes interface{ Temporary() bool }
 			if p.stopping.Load() || !errors.As(err, &passes) || !passes.Temporary() {
@@ -127,7 +127,8 @@ func (p *pool) accept() (*conn, error) {
 			delay = min(2*delay, time.Second)
 			continue
 		}
-		c := &conn{Conn: inner, stall: p.Stall, source: source, local: local, counted: provision.SourceOf(source)}
+		source := inner.remote.Addr()
+		c := &conn{Conn: inner, stall: p.Stall, source: source, local: inner.local.Addr(), counted: provision.SourceOf(source)}
 		if p.enter(c) {
 			return c, nil
 		}

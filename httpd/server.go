@@ -61,7 +61,7 @@ type Server struct {
 
 // Serve answers requests on l until ctx ends, and lets transfers that run end
 // within Grace. Then it gives nil. It closes l in any case.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, l *net.TCPListener) error {
 	s.setDefaults()
 	d, err := newDoor(l)
 	if err != nil {

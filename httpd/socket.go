@@ -14,20 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// door takes connections from a listener. Those of TCP come as a [socket].
+// door takes connections from a listener.
 type door struct {
-	net.Listener
-	file *os.File        // the listener's, nil where it is not one of TCP
-	raw  syscall.RawConn // of file
+	listener *net.TCPListener
+	file     *os.File        // the listener's
+	raw      syscall.RawConn // of file
 }
 
-func newDoor(l net.Listener) (*door, error) {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return &door{Listener: l}, nil
-	}
+func newDoor(l *net.TCPListener) (*door, error) {
 	// What the net package gives of a listener itself lets nobody wait by it.
-	file, err := tcp.File()
+	file, err := l.File()
 	if err != nil {
 		return nil, fmt.Errorf("taking over the listener: %w", err)
 	}
@@ -39,18 +35,14 @@ func newDoor(l net.Listener) (*door, error) {
 	return &door{l, file, raw}, nil
 }
 
-// accept waits for a connection and says between which addresses it is: zero ones,
-// to which no lease is tied, where it has none.
-func (d *door) accept() (c net.Conn, source, local netip.Addr, err error) {
-	if d.file == nil {
-		c, err := d.Accept()
-		if err != nil {
-			return nil, source, local, err
-		}
-		return c, addressOf(c.RemoteAddr()), addressOf(c.LocalAddr()), nil
-	}
+// accept waits for a connection.
+func (d *door) accept() (*socket, error) {
 	// Those of golang.org/x/sys/unix ask the kernel for the protocol too, each time.
-	fd, from := -1, syscall.Sockaddr(nil)
+	var (
+		fd   int
+		from syscall.Sockaddr
+		err  error
+	)
 	waited := d.raw.Read(func(listener uintptr) bool {
 		for {
 			fd, from, err = syscall.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -60,36 +52,21 @@ func (d *door) accept() (c net.Conn, source, local netip.Addr, err error) {
 		}
 	})
 	if waited != nil {
-		return nil, source, local, waited
+		return nil, waited
 	}
 	if err != nil {
-		return nil, source, local, opError("accept", err)
+		return nil, opError("accept", err)
 	}
 	to, err := syscall.Getsockname(fd)
 	if err != nil {
 		unix.Close(fd)
-		return nil, source, local, opError("accept", err)
+		return nil, opError("accept", err)
 	}
-	s := &socket{fd: fd, remote: addrPort(from), local: addrPort(to)}
-	return s, s.remote.Addr(), s.local.Addr(), nil
+	return &socket{fd: fd, remote: addrPort(from), local: addrPort(to)}, nil
 }
 
 // Close ends accept.
-func (d *door) Close() error {
-	err := d.Listener.Close()
-	if d.file != nil {
-		err = errors.Join(err, d.file.Close())
-	}
-	return err
-}
-
-// addressOf is the address of a, without its port.
-func addressOf(a net.Addr) netip.Addr {
-	if a, ok := a.(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
+func (d *door) Close() error { return errors.Join(d.listener.Close(), d.file.Close()) }
 
 func addrPort(a syscall.Sockaddr) netip.AddrPort {
 	switch a := a.(type) {

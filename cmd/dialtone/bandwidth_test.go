@@ -78,7 +78,7 @@ rollout "autumn" {
 		return nil
 	}
 	desk := newDesk(func() *configuration { return &cfg }, provision.Config{Log: log, Rollouts: r})
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

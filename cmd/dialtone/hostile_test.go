@@ -361,9 +361,9 @@ func TestHostileRequests(t *testing.T) {
 	s := newHostileSite(t)
 	const limit = 4096
 	ctx, stop := context.WithCancel(t.Context())
-	var listeners [2]net.Listener // for HTTP and HTTPS
+	var listeners [2]*net.TCPListener // for HTTP and HTTPS
 	for i := range listeners {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ type phonesSite struct {
 
 func newPhonesSite(t *testing.T) *phonesSite {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func newPhonesSite(t *testing.T) *phonesSite {
 }
 
 // serve serves the configuration on l.
-func (s *phonesSite) serve(t *testing.T, l net.Listener, log *slog.Logger, c provision.Config) {
+func (s *phonesSite) serve(t *testing.T, l *net.TCPListener, log *slog.Logger, c provision.Config) {
 	t.Helper()
 	cfg, err := load(s.config, statePasswords)
 	if err != nil {
