@@ -39,7 +39,7 @@ type sizes struct {
 }
 
 var (
-	full  = sizes{period: 3 * time.Second, rounds: 3, missing: 10_000, burst: 2_000}
+	full  = sizes{period: 3 * time.Second, rounds: 5, missing: 10_000, burst: 2_000}
 	quick = sizes{period: 500 * time.Millisecond, rounds: 1, missing: 500, burst: 300}
 )
 
@@ -49,7 +49,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.SetOutput(stderr)
 	only := fs.String("only", "", "of documents, images and tftp, the loads whose key matches the regular expression, such as tftp-512-1")
 	small := fs.Bool("quick", false, "small sizes, to see that everything works")
-	rounds := fs.Int("rounds", 0, "trials of each server (default 3, or 1 with -quick)")
+	rounds := fs.Int("rounds", 0, "trials of each server (default 5, or 1 with -quick)")
 	if err := o.Parse(fs, args, names(), scenarios); err != nil {
 		return o, err
 	}
