@@ -343,3 +343,27 @@ func TestReadMakers(t *testing.T) {
 		}
 	}
 }
+
+// A locked key is said to be locked, in both forms that there are.
+func TestLockedKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certificate, key := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+	a, _, _ := leaves(t, t.TempDir(), names, now)
+	if err := os.WriteFile(certificate, a.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, locked := range map[string]bool{
+		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n":                                       true,
+		"-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n": true,
+		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n":                                                           false,
+		"rubbish": false,
+	} {
+		if err := os.WriteFile(key, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadPair(certificate, key); err == nil || strings.Contains(err.Error(), "passphrase") != locked {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

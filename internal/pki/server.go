@@ -2,8 +2,10 @@ package pki
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -30,10 +32,31 @@ func (m Material) Ends() time.Time {
 // authority behind it, and its key.
 func ReadPair(certificate, key string) (tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil && needsPassphrase(key) {
+		return pair, fmt.Errorf("%s is locked with a passphrase, for which nobody could be asked: take it away (openssl pkey -in OLD -out NEW)", key)
+	}
 	if err != nil {
 		return pair, fmt.Errorf("reading the certificate and its key: %w", err)
 	}
 	return pair, nil
+}
+
+// needsPassphrase reports whether a file holds a key that is encrypted (PKCS #8, or as
+// OpenSSL did before that).
+func needsPassphrase(path string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			return false
+		}
+		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
+			return true
+		}
+	}
 }
 
 // Server is the TLS side of a listener. Its material can be replaced while it
