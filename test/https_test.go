@@ -123,8 +123,8 @@ func TestHTTPS(t *testing.T) {
 	}
 	// A reload takes what the files are then, and leaves the old in force where they are no good.
 	write(t, filepath.Join(o.config, "makers.pem"), "rubbish")
-	if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status == 0 {
-		t.Error("rubbish is taken for certificates")
+	if r := o.host.Run(t, built(t), "reload", "--config", o.config); r.Status == 0 || !strings.Contains(r.Stderr, "https.hcl:2: Invalid certificate: client_ca: ") {
+		t.Errorf("rubbish is taken for certificates, or why not is not said: %s%s", r.Stdout, r.Stderr)
 	}
 	if status, _ := curl(t, far, "https://"+server+own, "--cacert", ca, "--cert", snom.phone(t, reception.Hex())); status != "200" {
 		t.Errorf("after a bad reload: status %s", status)

@@ -78,6 +78,7 @@ type reloaded struct {
 	OK     bool            `json:"ok"`
 	Status string          `json:"status"`
 	Report json.RawMessage `json:"report"`
+	Errors []string        `json:"errors,omitempty"` // of the report, a line each
 }
 
 // controlHandler answers the commands. Everything it can do is said here.

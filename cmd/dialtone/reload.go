@@ -17,6 +17,9 @@ func (c *reloadCmd) Run(a *app) error {
 	if err := control(cfg.Appliance.StateDir, http.MethodPost, "/v1/reload", &r); err != nil {
 		return err
 	}
+	for _, line := range r.Errors {
+		fmt.Fprintln(a.Stderr, line)
+	}
 	fmt.Fprintln(a.Stdout, r.Status)
 	if !r.OK {
 		return exitError{exitWrong}

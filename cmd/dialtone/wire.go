@@ -287,8 +287,8 @@ func (a *appliance) loadBeside() reloaded {
 			a.log.Error("reload: the old configuration stays", "reason", line)
 		}
 		return reloaded{
-			Status: fmt.Sprintf("reload: the old configuration stays: %s; dialtone check says which", count(cfg.Report.Errors(), "error")),
-			Report: report,
+			Status: fmt.Sprintf("reload: the old configuration stays: %s; dialtone check says more", count(cfg.Report.Errors(), "error")),
+			Report: report, Errors: problems,
 		}
 	}
 	old := a.current.Load()
@@ -313,6 +313,9 @@ func (a *appliance) loadBeside() reloaded {
 	}
 	a.current.Store(&cfg)
 	status := fmt.Sprintf("reloaded: %s", count(len(cfg.Set.Phones()), "phone"))
+	if n := cfg.Report.Warnings(); n > 0 {
+		status += fmt.Sprintf("; %s, dialtone check says which", count(n, "warning"))
+	}
 	if later := needsRestart(old.Config, cfg.Config); later != "" {
 		status += "; " + later + " changed, and takes effect at a restart"
 		a.log.Warn("reload: a change takes effect at a restart", "reason", later)
