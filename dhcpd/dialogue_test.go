@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"dialtone/dhcpd/lease"
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 	"dialtone/internal/option"
 )
@@ -57,25 +58,18 @@ import (
 // octets, the library's reader did the reading.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			t.Parallel()
-			script, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := newDialogue(t)
-			for i, line := range strings.Split(string(script), "\n") {
-				d.where = fmt.Sprintf("%s:%d: %s", file, i+1, line)
-				d.line(line)
-			}
-			d.settle()
-		})
-	}
+	golden.Each(t, "testdata/*.txt", func(t *testing.T, file string) {
+		script, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDialogue(t)
+		for i, line := range strings.Split(string(script), "\n") {
+			d.where = fmt.Sprintf("%s:%d: %s", file, i+1, line)
+			d.line(line)
+		}
+		d.settle()
+	})
 }
 
 type dialogue struct {

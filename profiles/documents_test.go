@@ -3,11 +3,9 @@ package profiles
 import (
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,10 +14,9 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"dialtone/internal/config"
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 )
-
-var update = flag.Bool("update", false, "write the documents into the txtar files instead of comparing them")
 
 // fakePasswords makes up passwords that tell their name.
 type fakePasswords struct{}
@@ -55,15 +52,7 @@ func loadText(t testing.TB, text string) *Set {
 func writeFiles(t testing.TB, files []txtar.File) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, f := range files {
-		name := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	golden.Extract(t, dir, files)
 	return dir
 }
 
@@ -77,23 +66,10 @@ var serverAddress = netip.MustParseAddr("192.168.50.1")
 // for a files_dir without files, and missing=NAME for one without those whose names hold NAME.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/documents/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no fixtures: %v", err)
-	}
-	for _, name := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			testDocuments(t, name)
-		})
-	}
+	golden.Archives(t, "testdata/documents/*.txtar", testDocuments)
 }
 
-func testDocuments(t *testing.T, name string) {
-	archive, err := txtar.ParseFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+func testDocuments(t *testing.T, archive *txtar.Archive) {
 	var sources []txtar.File
 	for _, f := range archive.Files {
 		if !strings.HasPrefix(f.Name, "GET ") && !strings.HasPrefix(f.Name, "EXPLAIN ") {
@@ -124,18 +100,7 @@ func testDocuments(t *testing.T, name string) {
 		if again := answer(t, other, line); again != got {
 			t.Errorf("%s: rendered from another Set (-first +second)\n%s", line, cmp.Diff(got, again))
 		}
-		if *update {
-			archive.Files[i].Data = []byte(got)
-			continue
-		}
-		if diff := cmp.Diff(string(f.Data), got); diff != "" {
-			t.Errorf("%s (-want +got)\n%s", line, diff)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		archive.Files[i].Data = []byte(got)
 	}
 }
 

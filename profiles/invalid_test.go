@@ -15,6 +15,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"dialtone/internal/config"
+	"dialtone/internal/golden"
 )
 
 var expectation = regexp.MustCompile(`# (ERROR|WARNING): ([^#\n]*[^#\s])`)
@@ -24,18 +25,8 @@ var expectation = regexp.MustCompile(`# (ERROR|WARNING): ([^#\n]*[^#\s])`)
 // in the .txt beside it. A .txtar has several files.
 func TestInvalid(t *testing.T) {
 	t.Parallel()
-	fixtures, err := filepath.Glob("testdata/invalid/*.*")
-	if err != nil || len(fixtures) == 0 {
-		t.Fatalf("no fixtures: %v", err)
-	}
-	for _, name := range fixtures {
-		if filepath.Ext(name) == ".txt" {
-			continue
-		}
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			t.Parallel()
-			testInvalid(t, name)
-		})
+	for _, pattern := range []string{"testdata/invalid/*.hcl", "testdata/invalid/*.txtar"} {
+		golden.Each(t, pattern, testInvalid)
 	}
 }
 
@@ -97,18 +88,5 @@ func testInvalid(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	shown := strings.ReplaceAll(report.String(), dir+string(filepath.Separator), "")
-	golden := strings.TrimSuffix(name, filepath.Ext(name)) + ".txt"
-	if *update {
-		if err := os.WriteFile(golden, []byte(shown), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	wanted, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(wanted), shown); diff != "" {
-		t.Errorf("report (-want +got)\n%s", diff)
-	}
+	golden.File(t, strings.TrimSuffix(name, filepath.Ext(name))+".txt", []byte(shown))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/tools/txtar"
 
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 )
 
@@ -275,53 +276,47 @@ CxNuch+eo7Hn2C8H5R2Nx8d/f4ppFYsdD0cuz6Da4//b2yOm+mz0+gEt
 // folder) and compares the diagnostics with the comments "# ERROR: summary" and
 // "# WARNING: summary" on the lines that must have them.
 func TestInvalid(t *testing.T) {
-	fixtures, err := filepath.Glob("testdata/invalid/*")
-	if err != nil || len(fixtures) < 30 {
-		t.Fatalf("found %d fixtures, %v", len(fixtures), err)
-	}
-	for _, fixture := range fixtures {
-		t.Run(filepath.Base(fixture), func(t *testing.T) {
-			t.Parallel()
-			src, err := os.ReadFile(fixture)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			files := []txtar.File{{Name: "in.hcl", Data: src}}
-			if strings.HasSuffix(fixture, ".txtar") {
-				files = txtar.Parse(src).Files
-			}
-			var want []string
-			for _, f := range files {
-				write(t, dir, f.Name, string(f.Data))
-				for i, line := range strings.Split(string(f.Data), "\n") {
-					for _, m := range expectation.FindAllStringSubmatch(line, -1) {
-						want = append(want, fmt.Sprintf("%s:%d %s: %s", f.Name, i+1, m[1], strings.TrimSpace(m[2])))
-					}
+	t.Parallel()
+	golden.Each(t, "testdata/invalid/*", func(t *testing.T, fixture string) {
+		src, err := os.ReadFile(fixture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		files := []txtar.File{{Name: "in.hcl", Data: src}}
+		if strings.HasSuffix(fixture, ".txtar") {
+			files = txtar.Parse(src).Files
+		}
+		var want []string
+		for _, f := range files {
+			write(t, dir, f.Name, string(f.Data))
+			for i, line := range strings.Split(string(f.Data), "\n") {
+				for _, m := range expectation.FindAllStringSubmatch(line, -1) {
+					want = append(want, fmt.Sprintf("%s:%d %s: %s", f.Name, i+1, m[1], strings.TrimSpace(m[2])))
 				}
 			}
-			_, rep := Load(dir, Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
-			var got []string
-			for _, d := range rep.Diagnostics() {
-				severity, at := "ERROR", "-"
-				if d.Severity == hcl.DiagWarning {
-					severity = "WARNING"
-				}
-				if d.Subject != nil {
-					at = fmt.Sprintf("%s:%d", filepath.Base(d.Subject.Filename), d.Subject.Start.Line)
-				}
-				got = append(got, fmt.Sprintf("%s %s: %s", at, severity, d.Summary))
-				if d.Detail == "" || strings.Contains(d.Detail, "%!") {
-					t.Errorf("%s: the detail is %q", at, d.Detail)
-				}
+		}
+		_, rep := Load(dir, Options{Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+		var got []string
+		for _, d := range rep.Diagnostics() {
+			severity, at := "ERROR", "-"
+			if d.Severity == hcl.DiagWarning {
+				severity = "WARNING"
 			}
-			slices.Sort(want)
-			slices.Sort(got)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("diagnostics (-want +got):\n%s\n%s", diff, printed(t, rep))
+			if d.Subject != nil {
+				at = fmt.Sprintf("%s:%d", filepath.Base(d.Subject.Filename), d.Subject.Start.Line)
 			}
-		})
-	}
+			got = append(got, fmt.Sprintf("%s %s: %s", at, severity, d.Summary))
+			if d.Detail == "" || strings.Contains(d.Detail, "%!") {
+				t.Errorf("%s: the detail is %q", at, d.Detail)
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("diagnostics (-want +got):\n%s\n%s", diff, printed(t, rep))
+		}
+	})
 }
 
 func TestLoadUnreadable(t *testing.T) {

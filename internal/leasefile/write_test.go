@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 	"pgregory.net/rapid"
 
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 )
 
@@ -203,19 +202,7 @@ func TestWriteGolden(t *testing.T) {
 	for _, f := range formats {
 		a.Files = append(a.Files, txtar.File{Name: string(f), Data: []byte(written(t, f, ls...))})
 	}
-	name := filepath.Join("testdata", "write.txtar")
-	if *update {
-		if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(txtar.Format(a))); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	golden.File(t, "testdata/write.txtar", txtar.Format(a))
 	if written(t, JSON) != "[\n]\n" {
 		t.Errorf("no leases are %q", written(t, JSON))
 	}
@@ -326,15 +313,7 @@ func TestDetectNothing(t *testing.T) {
 // fuzzRead holds every reader to this: it ends, and what it has read can be
 // written and read again to the same file, without a problem.
 func fuzzRead(f *testing.F, format Format) {
-	names, err := filepath.Glob("testdata/read/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range names {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, a := range golden.Parse(f, "testdata/read/*.txtar") {
 		f.Add(a.Files[1].Data)
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,41 +14,20 @@ import (
 	"pgregory.net/rapid"
 
 	"dialtone/internal/config"
+	"dialtone/internal/golden"
 	"dialtone/profiles"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestGolden reads configurations as offices have them. The name of a file says
 // whose it is, dnsmasq-….txtar or isc-….txtar. What comes out has to load.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			a, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
+	for prefix, read := range map[string]func(...string) (Result, error){"dnsmasq-": Dnsmasq, "isc-": ISC} {
+		golden.Archives(t, "testdata/"+prefix+"*.txtar", func(t *testing.T, a *txtar.Archive) {
+			in, want := a.Files[:len(a.Files)-1], &a.Files[len(a.Files)-1]
 			dir := t.TempDir()
-			for _, f := range a.Files[:len(a.Files)-1] {
-				path := filepath.Join(dir, f.Name)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, f.Data, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			read := Dnsmasq
-			if strings.HasPrefix(filepath.Base(name), "isc-") {
-				read = ISC
-			}
-			main := filepath.Join(dir, a.Files[0].Name)
+			golden.Extract(t, dir, in)
+			main := filepath.Join(dir, in[0].Name)
 			result, err := read(main)
 			if err != nil {
 				t.Fatal(err)
@@ -66,18 +44,7 @@ func TestGolden(t *testing.T) {
 					t.Errorf("no comment says: %s", p)
 				}
 			}
-			got := bytes.ReplaceAll(result.HCL, []byte(dir+"/"), nil)
-			want := &a.Files[len(a.Files)-1]
-			if *update {
-				want.Data = got
-				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(want.Data), string(got)); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
+			want.Data = bytes.ReplaceAll(result.HCL, []byte(dir+"/"), nil)
 		})
 	}
 }
@@ -244,15 +211,7 @@ func TestIsBounded(t *testing.T) {
 
 // fuzz holds a reader to results that load, whatever it reads.
 func fuzz(f *testing.F, prefix string, read func(...string) (Result, error)) {
-	names, err := filepath.Glob("testdata/" + prefix + "*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range names {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, a := range golden.Parse(f, "testdata/"+prefix+"*.txtar") {
 		f.Add(a.Files[0].Data)
 		for line := range bytes.Lines(a.Files[0].Data) {
 			f.Add(line)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"dialtone/internal/config"
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 	"dialtone/profiles"
 )
@@ -22,54 +23,32 @@ import (
 // stands behind them in each archive, from the part "=" on.
 func TestSnomGolden(t *testing.T) {
 	t.Parallel()
-	names, err := filepath.Glob("testdata/snom/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			a, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := a.Files
-			var want []txtar.File
-			if i := slices.IndexFunc(a.Files, func(f txtar.File) bool { return f.Name == "=" }); i >= 0 {
-				in, want = a.Files[:i], a.Files[i+1:]
-			}
-			dir := filepath.Join(t.TempDir(), "in")
-			writeTree(t, dir, in)
-			o := SnomOptions{Model: profiles.ModelHint, Check: func(files []SnomText, secrets map[string]string) ([]Refusal, error) {
-				return snomRefusals(t, SnomResult{Files: files, Secrets: secrets}), nil
-			}}
-			result, err := Snom(dir, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := Snom(dir, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(result, again); d != "" {
-				t.Errorf("a second run gives something else:\n%s", d)
-			}
-			if why := snomRefusal(t, result); why != "" {
-				t.Errorf("the result does not load: %s", why)
-			}
-			got := snomParts(result, dir)
-			if *update {
-				a.Files = append(append(slices.Clone(in), txtar.File{Name: "="}), got...)
-				if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if d := cmp.Diff(string(txtar.Format(&txtar.Archive{Files: want})), string(txtar.Format(&txtar.Archive{Files: got}))); d != "" {
-				t.Errorf("(-want +got)\n%s", d)
-			}
-		})
-	}
+	golden.Archives(t, "testdata/snom/*.txtar", func(t *testing.T, a *txtar.Archive) {
+		in := a.Files
+		if i := slices.IndexFunc(a.Files, func(f txtar.File) bool { return f.Name == "=" }); i >= 0 {
+			in = a.Files[:i]
+		}
+		dir := filepath.Join(t.TempDir(), "in")
+		golden.Extract(t, dir, in)
+		o := SnomOptions{Model: profiles.ModelHint, Check: func(files []SnomText, secrets map[string]string) ([]Refusal, error) {
+			return snomRefusals(t, SnomResult{Files: files, Secrets: secrets}), nil
+		}}
+		result, err := Snom(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Snom(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(result, again); d != "" {
+			t.Errorf("a second run gives something else:\n%s", d)
+		}
+		if why := snomRefusal(t, result); why != "" {
+			t.Errorf("the result does not load: %s", why)
+		}
+		a.Files = slices.Concat(in, []txtar.File{{Name: "="}}, snomParts(result, dir))
+	})
 }
 
 // snomParts gives everything that an import gave, to be compared.
@@ -88,25 +67,12 @@ func snomParts(r SnomResult, dir string) []txtar.File {
 	return append(parts, txtar.File{Name: "problems", Data: []byte(problems.String())})
 }
 
-func writeTree(t testing.TB, dir string, files []txtar.File) {
-	t.Helper()
-	for _, f := range files {
-		path := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // snomRefusals loads a result as the appliance does, and gives what is wrong
 // with it.
 func snomRefusals(t testing.TB, r SnomResult) []Refusal {
 	t.Helper()
 	dir := t.TempDir()
-	writeTree(t, dir, append(snomParts(r, "\x00"), txtar.File{Name: "dialtone.hcl", Data: []byte("appliance {\n  interface = \"eth0\"\n}\n")}))
+	golden.Extract(t, dir, append(snomParts(r, "\x00"), txtar.File{Name: "dialtone.hcl", Data: []byte("appliance {\n  interface = \"eth0\"\n}\n")}))
 	cfg, report := config.Load(dir, config.Options{})
 	profiles.Load(cfg, noPasswords{}, report)
 	var refusals []Refusal
@@ -147,7 +113,7 @@ func TestSnomRefuses(t *testing.T) {
 func TestSnomInPlace(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeTree(t, dir, []txtar.File{
+	golden.Extract(t, dir, []txtar.File{
 		{Name: "snom370-000413260001.htm", Data: []byte(
 			`<settings><phone-settings><user_name idx="1" perm="">1</user_name><user_pass idx="1" perm="">pw</user_pass><http_pass perm="">web</http_pass></phone-settings></settings>`)},
 		{Name: "snom370.htm", Data: []byte(`<settings><phone-settings><http_pass perm="">all</http_pass></phone-settings></settings>`)},
@@ -193,7 +159,7 @@ func TestMACIn(t *testing.T) {
 func TestSnomLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeTree(t, dir, []txtar.File{
+	golden.Extract(t, dir, []txtar.File{
 		{Name: "secret.xml", Data: []byte(`<settings><phone-settings><language perm="">outside</language></phone-settings></settings>`)},
 		{Name: "in/snom370.htm", Data: []byte(`<setting-files><file url="http://h/out.xml"/><file url="http://h/../secret.xml"/></setting-files>`)},
 	})

@@ -2,76 +2,41 @@ package phonefile
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"dialtone/internal/golden"
+)
 
 // TestApplyFile applies the files of each archive in order and compares what
 // the phone is then set to, or the errors, with its last part.
 func TestApplyFile(t *testing.T) {
 	t.Parallel()
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatalf("no archives: %v", err)
-	}
-	for _, name := range archives {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			t.Parallel()
-			archive, err := txtar.ParseFile(name)
+	golden.Archives(t, "testdata/*.txtar", func(t *testing.T, a *txtar.Archive) {
+		in, want := a.Files[:len(a.Files)-1], golden.Section(t, a, "want")
+		s := &Memory{}
+		var said strings.Builder
+		for _, f := range in {
+			file, err := s.ApplyFile(f.Data)
 			if err != nil {
-				t.Fatal(err)
+				said.WriteString(f.Name + ": error: " + err.Error() + "\n")
 			}
-			s := &Memory{}
-			var said strings.Builder
-			for i, f := range archive.Files {
-				if f.Name == "want" {
-					archive.Files = archive.Files[:i]
-					break
-				}
-				file, err := s.ApplyFile(f.Data)
-				if err != nil {
-					said.WriteString(f.Name + ": error: " + err.Error() + "\n")
-				}
-				for _, n := range file.Notes {
-					said.WriteString(f.Name + ": note: " + n.String() + "\n")
-				}
-				for _, l := range append(file.Links, file.Images...) {
-					said.WriteString(f.Name + ": " + file.Root + ": " + l.URL + "\n")
-				}
+			for _, n := range file.Notes {
+				said.WriteString(f.Name + ": note: " + n.String() + "\n")
 			}
-			b, err := json.MarshalIndent(s, "", " ")
-			if err != nil {
-				t.Fatal(err)
+			for _, l := range append(file.Links, file.Images...) {
+				said.WriteString(f.Name + ": " + file.Root + ": " + l.URL + "\n")
 			}
-			got := said.String() + string(b) + "\n"
-			if *update {
-				archive.Files = append(archive.Files, txtar.File{Name: "want", Data: []byte(got)})
-				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			whole, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := whole.Files[len(whole.Files)-1]
-			if want.Name != "want" {
-				t.Fatal("the archive ends without a part want")
-			}
-			if d := cmp.Diff(string(want.Data), got); d != "" {
-				t.Errorf("(-want +got):\n%s", d)
-			}
-		})
-	}
+		}
+		b, err := json.MarshalIndent(s, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Data = []byte(said.String() + string(b) + "\n")
+	})
 }
 
 func TestReadRefuses(t *testing.T) {
@@ -142,15 +107,7 @@ func TestPerm(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, archive := range golden.Parse(f, "testdata/*.txtar") {
 		for _, file := range archive.Files {
 			f.Add(file.Data)
 		}

@@ -3,20 +3,17 @@ package rollout
 import (
 	"bufio"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"dialtone/internal/golden"
 	"dialtone/internal/mac"
 )
-
-var update = flag.Bool("update", false, "write what comes of the scripts into them")
 
 func phone(n int) mac.Addr { return mac.Addr{0x00, 0x04, 0x13, 0, 0, byte(n)} }
 
@@ -28,29 +25,13 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // "state" (a line that shows it). What comes of it stands below, indented.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
-	scripts, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(scripts) == 0 {
-		t.Fatal("no scripts", err)
-	}
-	for _, script := range scripts {
-		t.Run(filepath.Base(script), func(t *testing.T) {
-			t.Parallel()
-			text, err := os.ReadFile(script)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, string(text))
-			if *update {
-				if err := os.WriteFile(script, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(text) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, text)
-			}
-		})
-	}
+	golden.Each(t, "testdata/*.txt", func(t *testing.T, script string) {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.File(t, script, []byte(play(t, string(text))))
+	})
 }
 
 func play(t *testing.T, text string) string {
