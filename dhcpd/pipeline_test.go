@@ -348,12 +348,16 @@ func (p *pipeline) receive() {
 				p.t.Fatalf("%v is refused %v, which it has until %v", m.client, m.renews, g.until)
 			}
 		case dhcpv4.MessageTypeAck:
+			d := time.Duration(binary.BigEndian.Uint32(dhcpv4Option(p.t, r.payload, optLeaseTime))) * time.Second
+			until := m.at.Add(d) // a client counts from when it asked (RFC 2131 section 4.4.1)
+			if !p.now.Before(until) {
+				continue // the write took longer than the lease: the address may be another's
+			}
 			if g, ok := p.grants[a]; ok && g.key.MAC != m.client && p.now.Before(g.until) {
 				p.t.Fatalf("%v is given to %v, and is %v's until %v", a, m.client, g.key.MAC, g.until)
 			}
 			p.forget(m.client) // a client has one address
-			d := time.Duration(binary.BigEndian.Uint32(dhcpv4Option(p.t, r.payload, optLeaseTime))) * time.Second
-			p.grants[a], p.last[m.client] = grant{lease.Key{MAC: m.client}, m.at.Add(d)}, a
+			p.grants[a], p.last[m.client] = grant{lease.Key{MAC: m.client}, until}, a
 		}
 	}
 }
