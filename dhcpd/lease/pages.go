@@ -60,6 +60,16 @@ func (p *pages[V]) remove(a [4]byte) {
 	}
 }
 
+// beside gives the page of an address: its value, and those of its neighbours, nil
+// where there is none. It is the table's own.
+func (p *pages[V]) beside(a [4]byte) []*V {
+	k, _ := slot(a)
+	if page := p.of[k]; page != nil {
+		return page[:]
+	}
+	return nil
+}
+
 // all yields each value, in no order.
 func (p *pages[V]) all(yield func(*V) bool) {
 	for _, page := range p.of {

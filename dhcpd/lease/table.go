@@ -71,6 +71,7 @@ type entry struct {
 	addr4 [4]byte
 	in    place // where the pool looks for free addresses: nowhere unless given is set
 	given bool  // the ranges of the pool give it out
+	heard bool  // its client has renewed the lease, or got it, since the start
 	dirty bool  // a change of it is pending that has to be written
 	// unsure says that the store may have it that the lease has ended, or is
 	// another's, after a write that failed.
@@ -180,7 +181,7 @@ func (t *Table) Configure(scopes []Scope) {
 			continue
 		}
 		l := e.lease
-		*e = entry{addr4: e.addr4, lease: l, unsure: e.unsure}
+		*e = entry{addr4: e.addr4, lease: l, heard: e.heard, unsure: e.unsure}
 		t.entries.put(e.addr4, e)
 		for _, p := range t.pools {
 			if p.Subnet.Contains(e.addr()) {
@@ -384,11 +385,11 @@ func (t *Table) Next(network int, now time.Time) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Bind leases l.Addr to a client from l.Start, which is now. The horizon is the expiry to record where the
-// change has to be written: later than the granted one, so that the renewals
-// until then need no write. Any other address of the client in the network is
-// released. Bind reports whether the change has to be durable before the
-// client hears of it.
+// Bind leases l.Addr to a client from l.Start, which is now. The horizon is the
+// expiry to record where the change has to be written: later than the granted one,
+// so that the renewals until then need no write. A renewal that is written takes
+// its neighbours along. Any other address of the client in the network is released.
+// Bind reports whether the change has to be durable before the client hears of it.
 func (t *Table) Bind(network int, l Lease, horizon time.Time) (wait bool) {
 	delete(t.pools[network].claims.held, l.Key())
 	return t.bind(network, l, horizon)
@@ -406,9 +407,9 @@ func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 	l.State = Leased
 	l.Recorded = TimeOf(horizon)
 	l.VendorClass = t.classes.one(l.VendorClass)
-	write := true
+	now, write, renewal := l.Start, true, false
 	if old := e.lease; old != nil && old.State == Leased && old.Key() == k {
-		if l.Start < old.Expiry {
+		if renewal = l.Start < old.Expiry; renewal {
 			l.Start = old.Start
 		}
 		if old.MAC == l.MAC && old.HostName == l.HostName && old.VendorClass == l.VendorClass && old.RelayInfo == l.RelayInfo && l.Expiry <= old.Recorded && !e.unsure {
@@ -416,7 +417,31 @@ func (t *Table) bind(network int, l Lease, horizon time.Time) (wait bool) {
 		}
 	}
 	t.change(e, &l, write)
+	e.heard = true
+	if write && renewal {
+		t.carry(e, now, l.Recorded.Sub(l.Expiry))
+	}
 	return e.dirty
+}
+
+// carry records longer what is leased beside an address that is written now, most
+// likely in the same page of the disk: what a page costs is the same for one lease
+// and for all in it. Recorded is what a renewal of each at its last time would have
+// recorded, had it been written: nobody has an address for longer by it.
+func (t *Table) carry(e *entry, now Time, ahead time.Duration) {
+	for _, n := range t.entries.beside(e.addr4) {
+		if n == nil || n == e || n.pool != e.pool || !n.heard || n.dirty || n.unsure || n.lease == nil || n.lease.State != Leased || n.lease.Expiry <= now {
+			continue
+		}
+		if _, claimed := n.pool.claims.held[n.lease.Key()]; claimed {
+			continue
+		}
+		if at := n.lease.Expiry.Add(ahead); at.Sub(n.lease.Recorded) >= ahead/2 {
+			l := *n.lease
+			l.Recorded = at
+			t.change(n, &l, true)
+		}
+	}
 }
 
 // Adopt puts a lease, an ended one or a declined address where it was under
@@ -426,6 +451,7 @@ func (t *Table) Adopt(network int, l Lease) {
 	p := t.pools[network]
 	e := t.touch(p, l.Addr, l.Expiry)
 	p.forget(e)
+	e.heard = false
 	t.change(e, &l, true)
 }
 
