@@ -416,7 +416,8 @@ func (x *explanation) firmware() []Explained {
 			e.Overrode = append(e.Overrode, origin)
 		}
 	}
-	for _, l := range x.set.firmwareLines(x.phone, x.model, x.request) {
+	lines, _ := x.set.firmwareLines(x.phone, x.model, x.request)
+	for _, l := range lines {
 		if l.tag == "" {
 			e.Notes = append(e.Notes, l.text)
 		} else {

@@ -100,7 +100,7 @@ type firmwareLine struct {
 // firmwareLines decides what a phone is told about firmware: URLs of images that
 // are there, and reasons for what it does not get. A URL that does not exist
 // would stop the phone with a question to its user.
-func (s *Set) firmwareLines(p *phone, m Model, r Request) []firmwareLine {
+func (s *Set) firmwareLines(p *phone, m Model, r Request) ([]firmwareLine, FirmwareOffer) {
 	a := firmwareAnswer{
 		model: m, running: Running{r.Version, r.Parts}, accessories: s.accessoriesOf(p, m.Name),
 		server: s.imageServer(r.Server, r.Version), request: r,
@@ -108,14 +108,25 @@ func (s *Set) firmwareLines(p *phone, m Model, r Request) []firmwareLine {
 	step := s.nextStep(p, m, r)
 	if r.Hold != "" && step.Kind != Stay {
 		a.remark("%s", r.Hold)
-		return a.lines
+		return a.lines, FirmwareOffer{Wanting: r.Hold}
 	}
+	target := s.wanted(p, m.Name).text
 	if m.DECT {
-		a.base(step, s.wanted(p, m.Name).text)
-		return a.lines
+		a.base(step, target)
+	} else {
+		a.desk(step)
 	}
-	a.desk(step)
-	return a.lines
+	says := FirmwareOffer{Image: a.image}
+	if _, version := m.targetImage(target); a.image == "" && target != "" && (r.Version == "" || m.compare(r.Version, version) != 0) {
+		says.Wanting = a.why
+	}
+	return a.lines, says
+}
+
+// FirmwareOffer is what an answer about firmware comes to.
+type FirmwareOffer struct {
+	Image   string // that the phone is told to load, the first where that pulls another; "" for none
+	Wanting string // why it is told of none, though it does not run what it should
 }
 
 // nextStep is what a phone would do next with the files that are there.
@@ -143,6 +154,8 @@ type firmwareAnswer struct {
 	server      Server
 	request     Request
 	lines       []firmwareLine
+	image       string // of the device itself that it is told to load
+	why         string // it is told of none
 }
 
 func (a *firmwareAnswer) remark(format string, args ...any) {
@@ -178,13 +191,18 @@ func (a *firmwareAnswer) desk(step Step) {
 		a.remark("%s", step.Reason)
 	case !a.has(step.Image) || !a.has(step.Pulled):
 	case step.Kind == Chained:
+		a.image = step.Image
 		pulled := a.url(step.Pulled)
 		if !strings.Contains(pulled, "?") {
 			pulled += "?mac={mac}"
 		}
 		a.lines = append(a.lines, firmwareLine{tag: "firmware", perm: true, text: a.url(step.Image) + "?mac={mac}&chained_url=" + inQuery.Replace(pulled)})
 	default:
+		a.image = step.Image
 		a.lines = append(a.lines, firmwareLine{tag: "firmware", perm: true, text: a.url(step.Image)})
+	}
+	if a.image == "" {
+		a.why = a.lines[len(a.lines)-1].text
 	}
 	for _, m := range a.accessories.modules {
 		row := rowOf("module", m.name)
@@ -215,7 +233,11 @@ func (a *firmwareAnswer) base(step Step, target string) {
 	case step.Kind == Stay:
 		a.remark("%s", step.Reason)
 	case a.has(step.Image):
+		a.image = step.Image
 		versions = dectVersions(versions, "fp_fwu_", "", step.After.Version)
+	}
+	if a.image == "" {
+		a.why = a.lines[len(a.lines)-1].text
 	}
 	for _, h := range a.accessories.handsets {
 		switch {

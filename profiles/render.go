@@ -35,11 +35,12 @@ type Request struct {
 type Document struct {
 	Body        []byte // not to be changed
 	ContentType string
-	Own         mac.Addr // the one phone that may have it; zero for anyone
-	Path        Path     // in canonical spelling
-	Secrets     []Span   // where in Body secrets are, masked or not, in order
-	Revision    string   // the hash of Body, as an entity tag (RFC 9110 section 8.8.3)
-	byAdmin     bool     // as the admin wrote it
+	Own         mac.Addr      // the one phone that may have it; zero for anyone
+	Path        Path          // in canonical spelling
+	Secrets     []Span        // where in Body secrets are, masked or not, in order
+	Revision    string        // the hash of Body, as an entity tag (RFC 9110 section 8.8.3)
+	Firmware    FirmwareOffer // of an answer about firmware
+	byAdmin     bool          // as the admin wrote it
 }
 
 // Span is a part of a document: octets from Start up to End.
@@ -157,13 +158,14 @@ func (t *draft) firmwareStatus(r Request) (Document, error) {
 	s, k, m := t.set, t.key, t.model
 	p := s.byMAC[r.MAC]
 	lines := []firmwareLine{{text: "the phone is sent to another setting server"}}
+	var says FirmwareOffer
 	if p == nil || p.Redirect == "" {
 		if d, ok, err := t.adminDocument(); ok || err != nil {
 			return d, err
 		}
-		lines = s.firmwareLines(p, m, r)
+		lines, says = s.firmwareLines(p, m, r)
 	}
-	d := Document{Path: k.path}
+	d := Document{Path: k.path, Firmware: says}
 	if k.format == Text {
 		w := newText(k.reveal, m.Identities)
 		w.firmware(lines)

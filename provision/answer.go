@@ -37,11 +37,13 @@ type Answer struct {
 	ModTime     time.Time         // zero for a rendered document
 	ETag        string            // a strong entity tag with its quotes (RFC 9110 section 8.8.3): the revision
 	ContentType string
-	Held        string // of a preview: why the phone would have to wait for firmware; "" where it would not
 	ImageTerms
 
 	document profiles.Document // zero for a file
 }
+
+// Firmware is what an answer about firmware comes to; zero for other documents.
+func (a *Answer) Firmware() profiles.FirmwareOffer { return a.document.Firmware }
 
 // Kind says which document it is; zero for a file.
 func (a *Answer) Kind() profiles.Kind { return a.document.Path.Kind }

@@ -237,9 +237,6 @@ func (d *Desk) Render(v Preview) (*Answer, error) {
 	// Over TFTP it would say nothing itself.
 	d.askRollouts(set, &q, FirmwareQuestion{Known: v.Known, Silent: v.Running.Version == "" || strings.HasPrefix(q.Server.URL, protocolTFTP+":"), Preview: true})
 	a, _, err := d.answer(set, q, v.Local.Unmap())
-	if a != nil {
-		a.Held = q.Hold
-	}
 	return a, err
 }
 

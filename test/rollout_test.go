@@ -72,6 +72,23 @@ phone "` + phone(2).String() + `" {
 	}
 
 	loads("a phone before the canary", boot(2), 0)
+	// The rollout and the list of phones say the same of a phone, in their words.
+	says := func(when string, n byte, state, rollout, phones string) {
+		t.Helper()
+		for _, p := range show().Phones {
+			if p.MAC == phone(n) && (p.Stage != state || !strings.Contains(p.Reason, rollout)) {
+				t.Errorf("%s rollout says of %s: %s, %q", when, p.MAC, p.Stage, p.Reason)
+			}
+		}
+		r := o.host.Run(t, built(t), "phones", "--config", o.config)
+		for line := range strings.Lines(r.Stdout) {
+			if strings.HasPrefix(line, phone(n).String()) && !strings.Contains(line, phones) {
+				t.Errorf("%s phones says: %s", when, line)
+			}
+		}
+	}
+	says("before the canary", 1, "waiting", "it was not seen yet", "never seen")
+	says("before the canary", 2, "waiting", "the rollout waits for its canaries", "waits for firmware: the rollout waits for its canaries")
 	waits := func(when, want string) {
 		t.Helper()
 		if doc := o.render(t, phone(2).String(), "/snomD717-firmware.htm"); !strings.Contains(string(doc), want) {
@@ -87,7 +104,11 @@ phone "` + phone(2).String() + `" {
 		t.Fatalf("after the canary: %+v", v)
 	}
 	waits("after the canary", image)
+	says("after the canary", 2, "waiting", "it may load "+image, "to change")
+	loads("the first of the wave, which stays off", boot(2), 1)
+	says("on its way", 2, "loaded", "", "told of firmware: "+image)
 	loads("the first of the wave", boot(2, "--restarts", "1"), 1)
+	says("when it is there", 2, "updated", "", "up to date")
 	waits("when it is there", "the phone runs the wanted firmware")
 
 	o.service.Signal(syscall.SIGTERM)

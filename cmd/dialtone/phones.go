@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -33,8 +34,9 @@ const (
 	stateRefused  = "refused"        // its last request for its own file, and why
 	stateUnknown  = "not configured" // it was seen, and nothing is said of it
 	stateNever    = "never seen"
-	stateWaits    = "waits for firmware"
-	stateOutdated = "to change" // what it got is not what it would get now; dialtone diff says what
+	stateWaits    = "waits for firmware" // and why
+	stateLoads    = "told of firmware"   // and of which image; it does not run it yet
+	stateOutdated = "to change"          // what it got is not what it would get now; dialtone diff says what
 	stateCurrent  = "up to date"
 )
 
@@ -191,12 +193,14 @@ func stateOf(desk *provision.Desk, k register.Phone) (state, reason string) {
 		now := ""
 		answer, err := desk.Render(view)
 		if err == nil {
-			if answer.Held != "" {
-				// Until it is its turn it gets none, whatever was the reason when it asked.
-				state, reason = stateWaits, answer.Held
-				continue
-			}
 			now = answer.Revision()
+			if firmware := answer.Firmware(); firmware.Wanting != "" {
+				// Until then it gets none, whatever was the reason when it asked.
+				state, reason = stateWaits, firmware.Wanting
+				continue
+			} else if firmware.Image != "" && k.Version != "" && now == d.Revision {
+				state, reason = stateLoads, path.Base(firmware.Image)
+			}
 		} else if refusal, ok := errors.AsType[*provision.Refusal](err); ok && refusal.Status != 404 {
 			continue // it cannot be told
 		}

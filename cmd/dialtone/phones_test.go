@@ -410,7 +410,7 @@ func TestPhones(t *testing.T) {
 		return states
 	}
 	want := map[string]string{
-		"00:04:13:92:2d:24 anna snomD785": stateCurrent,
+		"00:04:13:92:2d:24 anna snomD785": stateLoads,
 		"00:04:13:00:00:09 old snom360":   stateNever,
 		"00:04:13:01:02:03  snomD765":     stateUnknown,
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -166,7 +167,43 @@ func (r *rollouts) views() []rollout.View {
 }
 
 func (a *appliance) getRollouts(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, a.rollouts.views())
+	list := a.rollouts.views()
+	for _, v := range list {
+		for i := range v.Phones {
+			if p := &v.Phones[i]; p.Stage == rollout.Waiting {
+				a.explainWaiting(p)
+			}
+		}
+	}
+	writeJSON(w, list)
+}
+
+// explainWaiting says what a phone runs that was not let in, and why it was not.
+func (a *appliance) explainWaiting(p *rollout.ViewPhone) {
+	seen, ok := a.seen.Last(p.MAC)
+	if !ok {
+		p.Reason = "it was not seen yet"
+		return
+	}
+	p.Version = seen.Version
+	view := asSeen(seen)
+	if configured, ok := a.current.Load().Set.Phone(p.MAC); ok && configured.Model != "" {
+		view.Model = configured.Model
+	}
+	view.Path = profiles.Path{Kind: profiles.FirmwareStatus, Model: view.Model}.String()
+	answer, err := a.desk.Render(view)
+	if err != nil {
+		p.Reason = err.Error()
+		return
+	}
+	switch offer := answer.Firmware(); {
+	case offer.Wanting != "":
+		p.Reason = offer.Wanting
+	case offer.Image != "":
+		p.Reason = "it may load " + path.Base(offer.Image) + " when it asks"
+	default:
+		p.Reason = "it ran the target when it was seen last: it counts when it asks again"
+	}
 }
 
 func (a *appliance) getRolloutSnapshot(w http.ResponseWriter, _ *http.Request) {
@@ -178,7 +215,7 @@ func (a *appliance) postRollout(w http.ResponseWriter, r *http.Request) {
 	plans := a.rollouts.plans()
 	i := slices.IndexFunc(plans, func(p rollout.Plan) bool { return p.Name == r.PathValue("name") })
 	if i < 0 {
-		http.Error(w, "there is no rollout of that name", http.StatusNotFound)
+		http.Error(w, "the configuration that is served has no such rollout", http.StatusNotFound)
 		return
 	}
 	err := errors.New("a rollout is paused or resumed")
@@ -244,22 +281,31 @@ func (c *rolloutShowCmd) Run(a *app) error {
 	return nil
 }
 
+func phaseOf(v rollout.View) string {
+	if v.Phase == "wave" {
+		return fmt.Sprintf("wave %d", v.Wave)
+	}
+	return v.Phase
+}
+
 func writeRollout(w io.Writer, v rollout.View, names map[mac.Addr]string) error {
 	counts := map[string]int{}
 	for _, p := range v.Phones {
 		counts[p.Stage]++
 	}
-	phase := v.Phase
-	if phase == "wave" {
-		phase = fmt.Sprintf("wave %d", v.Wave)
-	}
-	fmt.Fprintf(w, "%s to %s: %s; %d updated, %d on their way, %d waiting, %d given up.\n", v.Name, v.Firmware, phase,
+	fmt.Fprintf(w, "%s to %s: %s; %d updated, %d on their way, %d waiting, %d given up.\n", v.Name, v.Firmware, phaseOf(v),
 		counts[rollout.Updated], counts[rollout.Loading]+counts[rollout.Loaded], counts[rollout.Waiting], counts[rollout.Failed])
 	if v.Stopped != "" {
 		fmt.Fprintf(w, "It has stopped: %s.\nWhen that is seen to, dialtone rollout resume %s goes on without the phones that were given up; with --retry they are tried again.\n", v.Stopped, v.Name)
 	}
+	if v.Paused {
+		fmt.Fprintf(w, "It is paused: dialtone rollout resume %s lets it go on.\n", v.Name)
+	}
+	if n := counts[rollout.Failed]; n > 0 && v.Stopped == "" {
+		fmt.Fprintf(w, "dialtone rollout resume %s --retry tries the %s again that %s given up.\n", v.Name, count(n, "phone"), map[bool]string{true: "was", false: "were"}[n == 1])
+	}
 	if !v.Open && v.Phase != "done" {
-		fmt.Fprintln(w, "Outside of its hours no phone is let in.")
+		fmt.Fprintf(w, "No phone is let in outside of its hours, %s: for the service it is %s.\n", v.Window, v.Now.Format("15:04 MST"))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "MAC\tNAME\tWAVE\tSTATE\tFROM\tVERSION\tSINCE\tREASON")
@@ -318,6 +364,13 @@ func steer(a *app, config, name, verb string) error {
 	if err := control(cfg.Appliance.StateDir, http.MethodPost, "/v1/rollouts/"+url.PathEscape(name)+"/"+verb, &v); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%s: %s.\n", v.Name, v.Phase)
+	switch {
+	case v.Paused && v.Stopped != "":
+		fmt.Fprintf(a.Stdout, "%s is paused, and had stopped: %s.\n", v.Name, v.Stopped)
+	case v.Paused:
+		fmt.Fprintf(a.Stdout, "%s is paused: dialtone rollout resume %s lets it go on.\n", v.Name, v.Name)
+	default:
+		fmt.Fprintf(a.Stdout, "%s goes on: %s.\n", v.Name, phaseOf(v))
+	}
 	return nil
 }

@@ -429,12 +429,16 @@ type View struct {
 	Firmware string      `json:"firmware"`
 	Phase    string      `json:"phase"` // waiting, canaries, wave, paused, stopped, done
 	Wave     int         `json:"wave"`
+	Now      time.Time   `json:"now"` // the service's, with its zone
+	Window   string      `json:"window,omitempty"`
 	Open     bool        `json:"open"` // within its hours
+	Paused   bool        `json:"paused,omitempty"`
 	Stopped  string      `json:"stopped,omitempty"`
 	Phones   []ViewPhone `json:"phones"`
 }
 
-// ViewPhone is a phone of a View. The stage is "waiting" before it is let in.
+// ViewPhone is a phone of a View. The stage is "waiting" before it is let in;
+// Reason then says why it waits, where that is known.
 type ViewPhone struct {
 	MAC    mac.Addr `json:"mac"`
 	Canary bool     `json:"canary,omitempty"`
@@ -448,12 +452,16 @@ const Waiting = "waiting"
 func (k *Keeper) View(now time.Time, plan Plan) View {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	v := View{Name: plan.Name, Firmware: plan.Firmware, Phase: Waiting, Open: plan.Window.Open(now), Phones: []ViewPhone{}}
+	v := View{Name: plan.Name, Firmware: plan.Firmware, Phase: Waiting, Now: now, Open: plan.Window.Open(now), Phones: []ViewPhone{}}
+	if plan.Window != (Window{}) {
+		v.Window = plan.Window.String()
+	}
 	s := k.states[plan.Name]
 	if s == nil || s.Firmware != plan.Firmware {
 		s = &State{}
 	}
-	v.Wave, v.Stopped = s.Wave, s.Stopped
+	s = s.clone(now)
+	v.Wave, v.Paused, v.Stopped = s.Wave, s.Paused, s.Stopped
 	switch {
 	case s.Stopped != "":
 		v.Phase = "stopped"
