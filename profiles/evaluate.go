@@ -359,6 +359,40 @@ func (e *evaluator) part(parts map[string]cty.Value, name string, rng hcl.Range)
 	return text.text, ok
 }
 
+// member is a part of an object.
+type member struct {
+	name   string
+	value  cty.Value // without marks, in any depth
+	secret bool
+}
+
+// members evaluates an attribute that takes an object, and gives its parts in the
+// order of their names: none where it is absent, null, unknown or something else.
+func (e *evaluator) members(a *hcl.Attribute, takes string) []member {
+	if a == nil {
+		return nil
+	}
+	v, ok := e.eval(a.Expr)
+	if !ok {
+		return nil
+	}
+	v, marks := v.Unmark()
+	if !v.IsKnown() || v.IsNull() {
+		return nil
+	}
+	if t := v.Type(); !t.IsObjectType() && !t.IsMapType() {
+		e.fail(a.Expr.Range(), "Wrong type of value", "%s takes an object%s.", a.Name, takes)
+		return nil
+	}
+	var list []member
+	for it := v.ElementIterator(); it.Next(); {
+		name, part := it.Element()
+		part, more := part.UnmarkDeep()
+		list = append(list, member{name.AsString(), part, isSecret(marks) || isSecret(more)})
+	}
+	return list
+}
+
 // perms are the flags that <phone-settings> knows. "" and " " are opposites.
 var perms = []string{"", "RW", "R", "!", "$", "&", " "}
 

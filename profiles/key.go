@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -166,35 +165,18 @@ func (e *evaluator) markup(v *value, name string, rng hcl.Range) bool {
 // keyAttributes reads the attributes of <fkey> for which there is no word:
 // firmware has more of them with each version.
 func (e *evaluator) keyAttributes(a *hcl.Attribute) []attr {
-	if a == nil {
-		return nil
-	}
-	v, ok := e.eval(a.Expr)
-	if !ok {
-		return nil
-	}
-	v, marks := v.Unmark()
-	if !v.IsKnown() || v.IsNull() {
-		return nil
-	}
-	if t := v.Type(); !t.IsObjectType() && !t.IsMapType() {
-		e.fail(a.Expr.Range(), "Wrong type of value", "attributes takes an object, such as { ringer = \"Silent\" }.")
-		return nil
-	}
 	var list []attr
-	parts := v.AsValueMap()
-	for _, name := range slices.Sorted(maps.Keys(parts)) {
+	for _, part := range e.members(a, `, such as { ringer = "Silent" }`) {
 		switch {
-		case !isSettingName(name):
-			e.fail(a.Expr.Range(), "Invalid attribute", "%q is no name of an attribute: names have ASCII letters, digits and underscores.", name)
+		case !isSettingName(part.name):
+			e.fail(a.Expr.Range(), "Invalid attribute", "%q is no name of an attribute: names have ASCII letters, digits and underscores.", part.name)
 			continue
-		case slices.Contains([]string{"idx", "context", "label", "short_label", "default_text", "lp", "clp", "perm"}, name):
-			e.fail(a.Expr.Range(), "Attribute with a word", "The key has a word for %s.", name)
+		case slices.Contains([]string{"idx", "context", "label", "short_label", "default_text", "lp", "clp", "perm"}, part.name):
+			e.fail(a.Expr.Range(), "Attribute with a word", "The key has a word for %s.", part.name)
 			continue
 		}
-		part, more := parts[name].Unmark()
-		if text, ok := e.scalar(part, isSecret(marks) || isSecret(more), name, a.Expr.Range()); ok {
-			list = append(list, attr{name, text})
+		if text, ok := e.scalar(part.value, part.secret, part.name, a.Expr.Range()); ok {
+			list = append(list, attr{part.name, text})
 		}
 	}
 	return list

@@ -17,39 +17,26 @@ func (e *evaluator) languages(attrs hcl.Attributes) {
 
 // languageFiles reads an object of names and files, or phrases, sorted by name.
 func (e *evaluator) languageFiles(list []language, a *hcl.Attribute) []language {
-	if a == nil {
-		return list
-	}
-	v, ok := e.eval(a.Expr)
-	if !ok {
-		return list
-	}
-	v, marks := v.UnmarkDeep()
-	if !v.IsKnown() || v.IsNull() {
-		return list
-	}
-	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		e.fail(a.Expr.Range(), "Wrong type of value", `%s takes an object of names and files, such as { "Deutsch" = "languages/gui_lang_DE.xml" }, or of names and phrases.`, a.Name)
-		return list
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		name, file := it.Element()
-		if own, ok := e.phrases(list, name.AsString(), file, isSecret(marks), a); ok {
+	for _, part := range e.members(a, ` of names and files, such as { "Deutsch" = "languages/gui_lang_DE.xml" }, or of names and phrases`) {
+		if own, ok := e.phrases(list, part, a); ok {
 			list = append(list, own)
 			continue
 		}
-		text, ok := e.scalar(file, isSecret(marks), a.Name, a.Expr.Range())
+		text, ok := e.scalar(part.value, part.secret, a.Name, a.Expr.Range())
 		if !ok {
 			continue
 		}
-		l := language{name: name.AsString(), url: text, source: e.source(a.Range)}
-		if err := checkText(l.name); err != nil {
-			e.fail(a.Expr.Range(), "Character that no document can hold", "The name of a language has %s, which XML cannot carry. Take it out.", err)
+		l := language{name: part.name, url: text, source: e.source(a.Range)}
+		e.checkLanguage(l, a)
+		if l.url, l.file, ok = e.link(text, a.Expr.Range()); ok {
+			list = append(list, l)
 		}
-		if l.url, l.file, ok = e.link(text, a.Expr.Range()); !ok {
-			continue
-		}
-		list = append(list, l)
 	}
 	return list
+}
+
+func (e *evaluator) checkLanguage(l language, a *hcl.Attribute) {
+	if err := checkText(l.name); err != nil {
+		e.fail(a.Expr.Range(), "Character that no document can hold", "The name of a language has %s, which XML cannot carry. Take it out.", err)
+	}
 }

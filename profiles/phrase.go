@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // phrase is a text of the phone's display or web pages under the name that the
@@ -17,21 +16,20 @@ type phrase struct {
 
 // phrases reads a language whose value is an object of phrases instead of a
 // file; it is false for anything else.
-func (e *evaluator) phrases(list []language, name string, v cty.Value, secret bool, a *hcl.Attribute) (language, bool) {
+func (e *evaluator) phrases(list []language, of member, a *hcl.Attribute) (language, bool) {
+	v := of.value
 	if v.IsNull() || !v.IsKnown() || !v.Type().IsObjectType() && !v.Type().IsMapType() {
 		return language{}, false
 	}
 	rng := a.Expr.Range()
-	l := language{name: name, source: e.source(a.Range), phrases: []phrase{}}
-	if err := checkText(name); err != nil {
-		e.fail(rng, "Character that no document can hold", "The name of a language has %s, which XML cannot carry. Take it out.", err)
-	}
+	l := language{name: of.name, source: e.source(a.Range), phrases: []phrase{}}
+	e.checkLanguage(l, a)
 	if l.slug() == "" {
-		e.fail(rng, "Invalid language name", "%q has neither an ASCII letter nor a digit to name its file by. Add one.", name)
+		e.fail(rng, "Invalid language name", "%q has neither an ASCII letter nor a digit to name its file by. Add one.", l.name)
 	}
 	for _, other := range list {
-		if other.phrases != nil && other.name != name && other.slug() == l.slug() {
-			e.fail(rng, "Languages of one file name", "The phrases of %q and of %q would be the same file, %s. Call one of them differently.", other.name, name, l.slug())
+		if other.phrases != nil && other.name != l.name && other.slug() == l.slug() {
+			e.fail(rng, "Languages of one file name", "The phrases of %q and of %q would be the same file, %s. Call one of them differently.", other.name, l.name, l.slug())
 		}
 	}
 	for it := v.ElementIterator(); it.Next(); {
@@ -42,7 +40,7 @@ func (e *evaluator) phrases(list []language, name string, v cty.Value, secret bo
 			continue
 		}
 		var ok bool
-		if p.text, ok = e.scalar(text, secret, p.name, rng); ok {
+		if p.text, ok = e.scalar(text, of.secret, p.name, rng); ok {
 			l.phrases = append(l.phrases, p)
 		}
 	}

@@ -51,13 +51,16 @@ type callError struct{ summary, detail string }
 func (e *callError) Error() string { return e.summary + ": " + e.detail }
 
 // file reads a text file inside the configuration's folder.
-func (s *sources) file(name string) (string, error) {
+func (s *sources) file(name string) (string, error) { return s.once(s.files, name, s.readFile) }
+
+// once gives what read said of a name first.
+func (s *sources) once(known map[string]content, name string, read func(string) (string, error)) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.files[name]
+	c, ok := known[name]
 	if !ok {
-		c.text, c.err = s.readFile(name)
-		s.files[name] = c
+		c.text, c.err = read(name)
+		known[name] = c
 	}
 	return c.text, c.err
 }
@@ -117,16 +120,7 @@ func firstInvalid(b []byte) int {
 
 // secret reads secrets/NAME beside the configuration, else the credential of
 // that name that systemd passed.
-func (s *sources) secret(name string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.secrets[name]
-	if !ok {
-		c.text, c.err = s.readSecret(name)
-		s.secrets[name] = c
-	}
-	return c.text, c.err
-}
+func (s *sources) secret(name string) (string, error) { return s.once(s.secrets, name, s.readSecret) }
 
 func (s *sources) readSecret(name string) (string, error) {
 	folder := filepath.Join(s.dir, secretsDir)
