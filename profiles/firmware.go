@@ -103,7 +103,7 @@ type firmwareLine struct {
 func (s *Set) firmwareLines(p *phone, m Model, r Request) ([]firmwareLine, FirmwareOffer) {
 	a := firmwareAnswer{
 		model: m, running: Running{r.Version, r.Parts}, accessories: s.accessoriesOf(p, m.Name),
-		server: s.imageServer(r.Server, r.Version), request: r,
+		server: s.imageServer(m, r, s.wanted(p, m.Name).text), request: r,
 	}
 	step := s.nextStep(p, m, r)
 	if r.Hold != "" && step.Kind != Stay {
@@ -279,13 +279,20 @@ func (s *Set) accessoriesOf(p *phone, model string) accessories {
 
 // imageServer gives the appliance as a phone fetches images from it. Firmware
 // before V8 loads none over HTTPS, and before 7.2 none over TFTP: it gets them
-// over HTTP.
-func (s *Set) imageServer(server Server, running string) Server {
-	scheme, _, _ := strings.Cut(server.URL, "://")
-	if running == "" || fetchesImages(running, scheme) {
-		return server
+// over HTTP. So does a phone that does not say what it runs, where phones of its model
+// may run firmware before V8 on their way to the wanted one.
+func (s *Set) imageServer(m Model, r Request, wanted string) Server {
+	scheme, _, _ := strings.Cut(r.Server.URL, "://")
+	if r.Version != "" {
+		if fetchesImages(r.Version, scheme) {
+			return r.Server
+		}
+		return s.serverBy("http", r.Server.Address)
 	}
-	return s.serverBy("http", server.Address)
+	if _, version := m.targetImage(wanted); scheme == "https" && !m.DECT && version != "" && m.passes(version, scheme) {
+		return s.serverBy("http", r.Server.Address)
+	}
+	return r.Server
 }
 
 func fetchesImages(running, scheme string) bool {
