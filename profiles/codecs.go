@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,11 +58,7 @@ func (e *evaluator) codecList(a *hcl.Attribute) ([]string, bool) {
 			return nil, false
 		}
 		if _, known := codecNumbers[name]; !known {
-			known := make([]string, 0, len(codecNumbers))
-			for k := range codecNumbers {
-				known = append(known, k)
-			}
-			slices.Sort(known)
+			known := slices.Sorted(maps.Keys(codecNumbers))
 			e.warn(ruleUnknownCodec, a.Expr.Range(), "Unknown codec", "No source has a codec %q.%s Write one of %s.", name, didYouMean(name, known), strings.Join(known, ", "))
 		}
 		list = append(list, name)

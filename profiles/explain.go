@@ -162,8 +162,7 @@ func (s *Set) Explain(r Request) ([]Explained, error) {
 		x.phone = s.byMAC[k.path.MAC]
 	}
 	x.model = s.modelOf(k, cmp.Or(k.path.Model, k.model))
-	switch {
-	case k.redirect != "":
+	if k.redirect != "" {
 		return x.redirection(), nil
 	}
 	if !whole {

@@ -266,30 +266,14 @@ func redirection(url string) layer {
 func (t *draft) xml(d *Document) error {
 	s, k, m := t.set, t.key, t.model
 	w := newXML(k.reveal, k.spelling)
-	link := func(kind Kind, model string) string {
-		return k.server.URL + Path{Kind: kind, Model: model, MAC: k.path.MAC}.String()
-	}
 	switch kind := k.path.Kind; {
 	case k.redirect != "":
 		w.settings(redirection(k.redirect))
 		d.Own = k.path.MAC
 	case kind == ModelContainer, kind == MACContainer:
-		general, err := s.generalLayer(m, k.server)
+		links, err := t.modelLinks()
 		if err != nil {
 			return err
-		}
-		var links []string
-		if m.DECT { // which learns of its firmware no other way
-			links = append(links, link(FirmwareStatus, m.Name))
-		}
-		links = append(links, link(General, m.Name))
-		for _, kind := range []Kind{GUILanguages, WebLanguages} {
-			if p, ok := s.languagesPath(kind, general, m); ok {
-				links = append(links, k.server.URL+p.String())
-			}
-		}
-		for _, name := range general.joined() {
-			links = append(links, k.server.URL+Path{Kind: ModelFile, Model: m.Name, Name: name}.String())
 		}
 		if _, ok := s.byMAC[k.path.MAC]; ok && kind == MACContainer {
 			own, err := t.ownLinks()
@@ -396,6 +380,30 @@ func (t *draft) text(d *Document) error {
 	}
 	d.Body, d.ContentType, d.Secrets = w.bytes(), "text/plain; charset=utf-8", w.secrets
 	return nil
+}
+
+// modelLinks gives what the container of a model lists: what its phones share.
+func (t *draft) modelLinks() ([]string, error) {
+	s, k, m := t.set, t.key, t.model
+	general, err := s.generalLayer(m, k.server)
+	if err != nil {
+		return nil, err
+	}
+	var links []string
+	add := func(p Path) { links = append(links, k.server.URL+p.String()) }
+	if m.DECT { // which learns of its firmware no other way
+		add(Path{Kind: FirmwareStatus, Model: m.Name})
+	}
+	add(Path{Kind: General, Model: m.Name})
+	for _, kind := range []Kind{GUILanguages, WebLanguages} {
+		if p, ok := s.languagesPath(kind, general, m); ok {
+			add(p)
+		}
+	}
+	for _, name := range general.joined() {
+		add(Path{Kind: ModelFile, Model: m.Name, Name: name})
+	}
+	return links, nil
 }
 
 // ownLinks gives what the container of one phone lists: its own file, and the

@@ -142,16 +142,8 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 		},
 	}
 	l.problems.add(diags)
-	if _, err := builtinCatalogue(); err != nil {
-		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/models.csv"}, "Invalid model catalogue", "%v", err)})
-	}
-	if _, err := builtinSpellings(); err != nil {
-		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/spellings.csv"}, "Invalid spellings", "%v", err)})
-	}
+	l.tables()
 	l.settingsOf(cfg.Blocks)
-	if _, err := builtinAccessories(); err != nil {
-		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/accessories.csv"}, "Invalid model catalogue", "%v", err)})
-	}
 	l.loadBuiltin()
 	l.reserve()
 	for _, b := range cfg.Blocks {
@@ -183,6 +175,25 @@ func (l *loader) exampleAddress() netip.Addr {
 		return l.cfg.Networks[0].Subnet.Masked().Addr().Next()
 	}
 	return netip.AddrFrom4([4]byte{192, 0, 2, 1}) // RFC 5737
+}
+
+// tables reads what is shipped of models. A defect in it is one of the program's.
+func (l *loader) tables() {
+	_, models := builtinCatalogue()
+	_, spellings := builtinSpellings()
+	_, accessories := builtinAccessories()
+	for _, table := range []struct {
+		file, summary string
+		err           error
+	}{
+		{"builtin/models.csv", "Invalid model catalogue", models},
+		{"builtin/spellings.csv", "Invalid spellings", spellings},
+		{"builtin/accessories.csv", "Invalid model catalogue", accessories},
+	} {
+		if table.err != nil {
+			l.fail(hcl.Range{Filename: table.file}, table.summary, "%v", table.err)
+		}
+	}
 }
 
 func (l *loader) loadBuiltin() {

@@ -19,7 +19,7 @@ var settingSchema = schema(attributes("meaning", "type", "values", "min", "max",
 func (l *loader) settingsOf(blocks hcl.Blocks) {
 	builtin, err := builtinSettings()
 	if err != nil {
-		l.problems.add(hcl.Diagnostics{errorAt(hcl.Range{Filename: "builtin/settings.csv"}, "Invalid settings catalogue", "%v", err)})
+		l.fail(hcl.Range{Filename: "builtin/settings.csv"}, "Invalid settings catalogue", "%v", err)
 	}
 	l.set.settings = builtin
 	said := map[string]hcl.Range{}

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed"
-	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,12 +55,7 @@ func (s *spelling) part(element string) *string {
 func (s *spelling) set(element, text string) error {
 	part := s.part(element)
 	if part == nil {
-		names := make([]string, 0, len(spellings))
-		for name := range spellings {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return fmt.Errorf("there is no choice of spelling for %q: there is for %s", element, strings.Join(names, ", "))
+		return fmt.Errorf("there is no choice of spelling for %q: there is for %s", element, strings.Join(slices.Sorted(maps.Keys(spellings)), ", "))
 	}
 	if !slices.Contains(spellings[element], text) {
 		return fmt.Errorf("%s is spelled %s, not %q", element, strings.Join(spellings[element], " or "), text)
@@ -93,35 +88,22 @@ var builtinSpellings = sync.OnceValues(func() ([]spellingRow, error) {
 })
 
 func readSpellings(r io.Reader) ([]spellingRow, error) {
-	rows := csv.NewReader(r)
-	rows.Comment = '#'
-	header := []string{"models", "since", "until", "element", "spelling"}
-	if got, err := rows.Read(); err != nil {
-		return nil, fmt.Errorf("reading the spellings: %w", err)
-	} else if !slices.Equal(got, header) {
-		return nil, fmt.Errorf("reading the spellings: columns are %q, not %q", got, header)
-	}
 	var table []spellingRow
-	for {
-		row, err := rows.Read()
-		if err == io.EOF {
-			return table, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the spellings: %w", err)
-		}
-		t := spellingRow{since: row[1], until: row[2]}
-		t.model, t.prefix = strings.CutSuffix(row[0], "*")
-		for _, version := range row[1:3] {
+	err := readRows(r, []string{"models", "since", "until", "element", "spelling"}, func(row map[string]string) error {
+		t := spellingRow{since: row["since"], until: row["until"]}
+		t.model, t.prefix = strings.CutSuffix(row["models"], "*")
+		for _, version := range []string{t.since, t.until} {
 			if _, ok := versionNumbers(version); !ok && version != "" {
-				return nil, fmt.Errorf("reading the spellings: %q is no version", version)
+				return fmt.Errorf("%q is no version", version)
 			}
 		}
-		if err := t.spelling.set(row[3], row[4]); err != nil {
-			return nil, fmt.Errorf("reading the spellings: %w", err)
-		}
 		table = append(table, t)
+		return table[len(table)-1].spelling.set(row["element"], row["spelling"])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the spellings: %w", err)
 	}
+	return table, nil
 }
 
 // spellingOf gives the spelling that a firmware of the model reads; version is
@@ -177,34 +159,25 @@ func versionNumbers(version string) ([]int, bool) {
 // elements and their names.
 func (l *loader) spellingWord(attrs hcl.Attributes) spelling {
 	var s spelling
+	e := evaluator{ctx: l.scope}
 	a := attrs["spelling"]
-	if a == nil {
-		return s
-	}
-	v, diags := a.Expr.Value(l.scope)
-	l.problems.add(diags)
-	v, _ = v.UnmarkDeep()
-	if diags.HasErrors() || !v.IsWhollyKnown() || v.IsNull() {
-		return s
-	}
-	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		l.fail(a.Expr.Range(), "Wrong type of value", `spelling takes an object of elements and their names, such as { functionKeys = "function-keys" }.`)
-		return s
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		element, name := it.Element()
-		text, ok := "", false
-		if !name.IsNull() {
-			text, ok = scalarText(name)
+	for _, part := range e.members(a, ` of elements and their names, such as { functionKeys = "function-keys" }`) {
+		if !part.value.IsKnown() {
+			continue
 		}
-		if name.Type() == cty.Number && element.AsString() == "tbook_version" && text == "2" {
+		text, ok := "", false
+		if !part.value.IsNull() {
+			text, ok = scalarText(part.value)
+		}
+		if part.value.Type() == cty.Number && part.name == "tbook_version" && text == "2" {
 			text = "2.0"
 		}
 		if !ok {
-			l.fail(a.Expr.Range(), "Wrong type of value", "The spelling of %s is a text.", element.AsString())
-		} else if err := s.set(element.AsString(), text); err != nil {
-			l.fail(a.Expr.Range(), "Unknown spelling", "%s.", capital(err.Error()))
+			e.fail(a.Expr.Range(), "Wrong type of value", "The spelling of %s is a text.", part.name)
+		} else if err := s.set(part.name, text); err != nil {
+			e.fail(a.Expr.Range(), "Unknown spelling", "%s.", capital(err.Error()))
 		}
 	}
+	l.problems.add(e.diags)
 	return s
 }
