@@ -35,7 +35,10 @@ func (l *loader) rollouts() {
 				l.fail(w.Range, "Invalid model", "%q is no model: models look like snomD785.", w.Text)
 				continue
 			}
-			if other, ok := l.set.rolloutOf.get(m.Name); ok {
+			if other, ok := l.set.rolloutOf.get(m.Name); ok && other == r {
+				l.fail(w.Range, "Model named twice", "%s stands in models already. Name each model once.", m.Name)
+				continue
+			} else if ok {
 				l.fail(w.Range, "Model in two rollouts", "The phones of %s are updated by rollout %s, at %s. A phone can have one target.", m.Name, other.Name, at(other.DeclRange))
 				continue
 			}
@@ -48,6 +51,10 @@ func (l *loader) rollouts() {
 				continue
 			}
 			l.checkImage(r.target, about{model: m.Name})
+			if l.set.scheme(m) == "tftp" {
+				l.warn(about{model: m.Name}, ruleRolloutTFTP, w.Range, "Rollout over TFTP", "Phones of %s ask over TFTP, where they do not say what they run, so the rollout could not see them come back and leaves them as they are. "+
+					"Set scheme = \"http\" for %s, or give the firmware to the model instead of a rollout.", m.Name, m.Name)
+			}
 			image, _ := m.targetImage(r.target.text)
 			steps, helper := m.between(r.target.text)
 			for _, name := range append(steps, image, helper) {
@@ -69,6 +76,9 @@ func (l *loader) rolloutPhones() {
 		}
 	}
 	for _, r := range l.set.rollouts {
+		if n := len(r.Phones); n > 0 && r.CanaryCount > 1 && len(r.Canaries) == 0 && r.CanaryCount >= n {
+			l.warn(about{}, ruleAllCanaries, r.DeclRange, "All phones are canaries", "The first %d phones that ask are canaries, and the rollout covers %d: all of them load the firmware before one has come back with it. Set canaries to fewer.", r.CanaryCount, n)
+		}
 		for _, canary := range r.Canaries {
 			if len(r.Phones) > 0 && !slices.Contains(r.Phones, canary) {
 				l.fail(r.DeclRange, "Canary outside of the rollout", "%s is no phone of this rollout, which would wait for it for ever: it is not in the configuration, is of another model, or has a firmware of its own.", canary)

@@ -23,6 +23,8 @@ const (
 	ruleMissingStep     config.Rule = "missing-step"
 	ruleBelowFloor      config.Rule = "below-floor"
 	ruleBasePort        config.Rule = "base-port"
+	ruleRolloutTFTP     config.Rule = "rollout-tftp"
+	ruleAllCanaries     config.Rule = "all-canaries"
 	ruleNetworkSetting  config.Rule = "network-setting"
 	ruleFirmwareSetting config.Rule = "firmware-setting"
 	ruleInternalSetting config.Rule = "internal-setting"
@@ -65,6 +67,8 @@ func Rules() map[config.Rule]string {
 		ruleMissingStep:     "An image that phones need on their way to the wanted firmware is not in files_dir.",
 		ruleBelowFloor:      "The wanted firmware is older than what phones of the model may go back to.",
 		ruleBasePort:        "A DECT base is sent to a port for its firmware, and drops it.",
+		ruleRolloutTFTP:     "A rollout covers phones that ask over TFTP, which do not say what they run.",
+		ruleAllCanaries:     "A rollout has as many canaries as phones, so that nobody waits for one to come back.",
 		ruleNetworkSetting:  "A setting of the network is provisioned, although DHCP gives it.",
 		ruleFirmwareSetting: "A setting makes phones load an image past firmware_status.",
 		ruleInternalSetting: "A setting is the phone's own business, and the maker asks not to provision it.",

@@ -135,13 +135,16 @@ func (b body) window(name string) Window {
 			return Window{}
 		}
 		m := timeOfDay.FindStringSubmatch(s)
+		if s == "24:00" {
+			m = []string{s, "0", "00"}
+		}
 		if m == nil {
 			b.d.fail(e.at(), "Invalid time of day", `%s: %q is no time of day; write hours and minutes, like "22:00".`, name, s)
 			return Window{}
 		}
 		hours, _ := strconv.Atoi(m[1])
 		minute, _ := strconv.Atoi(m[2])
-		minutes = append(minutes, (hours*60+minute)%(24*60))
+		minutes = append(minutes, hours*60+minute)
 	}
 	if len(minutes) != 2 || minutes[0] == minutes[1] {
 		b.d.fail(b.Attributes[name].Expr.Range(), "Invalid window", `%s takes two times of day, from and to: ["22:00", "05:00"]. Leave it out for any time.`, name)

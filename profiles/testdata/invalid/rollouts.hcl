@@ -42,3 +42,26 @@ phone "00:04:13:92:2d:25" {
   model    = "snomD785"
   firmware = "10.1.215.13" # WARNING: Missing file
 }
+
+rollout "fifth" { # WARNING: All phones are canaries
+  models   = ["snomD735", "snomD735"] # ERROR: Model named twice
+  firmware = "http://example.com/snomD735-10.1.226.16-SIP-r.bin"
+  canaries = 2
+}
+
+phone "00:04:13:92:2d:26" {
+  model = "snomD735"
+}
+
+phone "00:04:13:92:2d:27" {
+  model = "snomD735"
+}
+
+model "snomD765" {
+  scheme = "tftp"
+}
+
+rollout "sixth" {
+  models   = ["snomD765"] # WARNING: Rollout over TFTP
+  firmware = "http://example.com/snomD765-10.1.226.16-SIP-r.bin"
+}

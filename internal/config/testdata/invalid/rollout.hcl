@@ -6,7 +6,7 @@ rollout "good" {
   firmware  = "10.1.226.16"
   canaries  = ["00:04:13:92:2d:24"]
   wave      = "25%"
-  window    = ["22:00", "05:00"]
+  window    = ["22:00", "24:00"]
   downloads = 5
   bandwidth = "20Mbit/s"
   patience  = "30m"
