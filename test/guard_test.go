@@ -106,6 +106,15 @@ func TestGuardByTheWire(t *testing.T) {
 	if status, _ := curl(t, other, "http://"+server+"/snomD785/general.xml"); status != "200" {
 		t.Errorf("general: status %s", status)
 	}
+	// An address that the admin pinned to the phone, so that nobody can forge it, is the phone's.
+	const pinned = "192.168.50.78"
+	if r := o.host.Run(t, "ip", "neighbour", "replace", pinned, "lladdr", reception.String(), "dev", "eth0", "nud", "permanent"); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	phone.SetAddress(t, netip.MustParsePrefix(pinned+"/24"))
+	if status, body := curl(t, phone, "http://"+server+own); status != "200" {
+		t.Errorf("the phone at its pinned address: status %s: %s", status, body)
+	}
 }
 
 // A phone behind another address proves itself by what only its own file told it.

@@ -17,9 +17,10 @@ import (
 	"dialtone/internal/mac"
 )
 
-// known are the states in which an entry was confirmed, now or a while ago.
-// INCOMPLETE and FAILED have no answer; NOARP and PERMANENT were not learned.
-const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY
+// known are the states in which an entry was confirmed, now or a while ago, or
+// pinned by an admin, so that no forged answer changes it (PERMANENT).
+// INCOMPLETE and FAILED have no answer; NOARP is of wires without such a table.
+const known = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PERMANENT
 
 // onWire gives the MAC of the neighbour that has addr on an interface. ok is false
 // where nothing is known, also where the kernel says so only of another interface.
