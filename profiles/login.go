@@ -81,19 +81,23 @@ func (s *Set) Login(m mac.Addr) (user, password string, ok bool) {
 	}
 	known, cached := s.logins.Load(m)
 	if !cached {
-		var l login
 		own, _ := s.ownLayer(p, Model{}, Server{})
-		for _, s := range own.settings {
-			switch s.name {
-			case "http_client_user":
-				l.user = s.value.text
-			case "http_client_pass":
-				l.password = s.value.text
-			}
-		}
-		known = l
-		s.logins.Store(m, l)
+		known = loginOf(own)
+		s.logins.Store(m, known)
 	}
 	l := known.(login)
 	return l.user, l.password, l.user != "" && l.password != ""
+}
+
+// loginOf finds the credentials in the layer of a phone's own file.
+func loginOf(own layer) (l login) {
+	for _, s := range own.settings {
+		switch s.name {
+		case "http_client_user":
+			l.user = s.value.text
+		case "http_client_pass":
+			l.password = s.value.text
+		}
+	}
+	return l
 }

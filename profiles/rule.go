@@ -14,6 +14,7 @@ import (
 const (
 	ruleMissingHTTPS                = config.MissingHTTPS
 	ruleIdleAddress     config.Rule = "idle-address"
+	ruleIdleAuth        config.Rule = "idle-http-auth"
 	ruleMissingFile     config.Rule = "missing-file"
 	ruleOtherModel      config.Rule = "other-model"
 	ruleTFTPSize        config.Rule = "tftp-size"
@@ -58,6 +59,7 @@ const (
 func Rules() map[config.Rule]string {
 	return map[config.Rule]string{
 		ruleIdleAddress:     "A phone has a fixed address, and no network block leases any.",
+		ruleIdleAuth:        "http_auth asks for credentials, and no phone has any that count.",
 		ruleMissingFile:     "A document names a file that files_dir does not have.",
 		ruleOtherModel:      "A firmware image is by its name for another model.",
 		ruleTFTPSize:        "A firmware image is larger than the phones' TFTP can carry (32 MB).",

@@ -387,6 +387,7 @@ func (l *loader) evaluateAll() {
 	for _, p := range s.general {
 		used[p] = true
 	}
+	answered := false // somebody has what http_auth asks for
 	l.tryPhones(func(p *phone, t tried) {
 		for _, profile := range s.ownChain(p.Profile) {
 			used[profile] = true
@@ -396,7 +397,13 @@ func (l *loader) evaluateAll() {
 		// What is wrong with the general file was said above.
 		general, err := s.generalLayer(m, s.Server(m.Name, l.server.Address))
 		lint.phone(p, t, general.layer, m, err == nil && !t.diags.HasErrors())
+		login := loginOf(t.own)
+		answered = answered || login.user != "" && login.password != "" && cmp.Or(p.Secrets, l.cfg.Provisioning.Secrets) != "certificate"
 	})
+	if p := l.cfg.Provisioning; p.HTTPAuth != "off" && len(s.phones) > 0 && !answered {
+		l.warn(about{}, ruleIdleAuth, p.AuthRange, "Credentials that nobody has", "No phone is given credentials by which it would get its own file, so http_auth lets nobody in. "+
+			"Write http_client {} into a profile; with secrets = \"certificate\" credentials do not count.")
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.profiles)) {
 		if p := s.profiles[name]; !used[p] {
 			ctx := s.context(l.server, map[string]cty.Value{"phone": unknownPhone()})

@@ -148,6 +148,8 @@ type Provisioning struct {
 	PnP      bool
 	HTTPPort int
 	TFTPPort int
+
+	AuthRange hcl.Range // of http_auth, zero where it is not given
 }
 
 // HTTPS is the TLS side of the phones' server. The paths are absolute or

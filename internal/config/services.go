@@ -109,6 +109,9 @@ func (d *decoder) provisioning(block *hcl.Block) {
 	p.Scheme = b.oneOf("scheme", p.Scheme, "http", "https", "tftp")
 	p.Secrets = b.oneOf("secrets", p.Secrets, "lease", "certificate", "anyone")
 	p.HTTPAuth = b.oneOf("http_auth", p.HTTPAuth, "off", "digest", "basic")
+	if given := b.Attributes["http_auth"]; given != nil {
+		p.AuthRange = given.Expr.Range()
+	}
 	p.PnP = b.boolean("pnp", p.PnP)
 	p.HTTPPort = b.integer("http_port", p.HTTPPort, 1, maxPort)
 	p.TFTPPort = b.integer("tftp_port", p.TFTPPort, 1, maxPort)
