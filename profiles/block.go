@@ -142,9 +142,15 @@ func hasDynamic(raw hcl.Body) bool {
 // a dynamic block.
 func (b *body) mentions(blockType string) bool {
 	syntax, ok := b.raw.(*hclsyntax.Body)
-	return ok && slices.ContainsFunc(syntax.Blocks, func(inner *hclsyntax.Block) bool {
-		return inner.Type == blockType || inner.Type == "dynamic" && len(inner.Labels) > 0 && inner.Labels[0] == blockType
-	})
+	return ok && slices.ContainsFunc(syntax.Blocks, func(inner *hclsyntax.Block) bool { return typeMade(inner) == blockType })
+}
+
+// typeMade gives the type of a block, or of those that a dynamic block makes.
+func typeMade(b *hclsyntax.Block) string {
+	if b.Type == "dynamic" && len(b.Labels) > 0 {
+		return b.Labels[0]
+	}
+	return b.Type
 }
 
 func (b *body) block(ctx *hcl.EvalContext) (*block, hcl.Diagnostics) {

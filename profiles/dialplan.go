@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -31,13 +30,19 @@ func (e *evaluator) plan(attrs hcl.Attributes) {
 	}
 	if a := attrs["timeout"]; a != nil {
 		if timeout := e.open(attrs, "timeout", ""); timeout != "" {
-			if _, err := numberIn(0, 65535)(timeout); err != nil {
-				e.fail(a.Expr.Range(), "Invalid timeout", "timeout is a whole number of seconds, not %q.", timeout)
-				return
+			if e.checkTimeout(attrs, timeout) {
+				add(template{match: "*", timeout: timeout, source: e.source(a.Range)})
 			}
-			add(template{match: "*", timeout: timeout, source: e.source(a.Range)})
 		}
 	}
+}
+
+func (e *evaluator) checkTimeout(attrs hcl.Attributes, text string) bool {
+	_, err := numberIn(0, 65535)(text)
+	if err != nil {
+		e.fail(attrs["timeout"].Expr.Range(), "Invalid timeout", "timeout takes a whole number of seconds, from 0 to 65535, not %q.", text)
+	}
+	return err == nil
 }
 
 func (e *evaluator) template(b named) {
@@ -45,8 +50,8 @@ func (e *evaluator) template(b named) {
 	e.checkLabel(b)
 	t.user, _ = e.text(b.attrs, "user")
 	t.rewrite, _ = e.text(b.attrs, "rewrite")
-	if _, err := strconv.ParseUint(t.timeout, 10, 16); err != nil && t.timeout != "" {
-		e.fail(b.attrs["timeout"].Expr.Range(), "Invalid timeout", "timeout is a whole number of seconds, not %q.", t.timeout)
+	if t.timeout != "" {
+		e.checkTimeout(b.attrs, t.timeout)
 	}
 	for _, other := range e.out.templates {
 		if other.match == t.match {

@@ -163,10 +163,15 @@ func (e *evaluator) open(attrs hcl.Attributes, name, otherwise string) string {
 		return otherwise
 	}
 	if v.secret {
-		e.fail(attrs[name].Expr.Range(), "Secret in a public place", "%s cannot be kept secret, so it cannot come from secret, password or sensitive.", name)
+		e.refuseSecret(name, attrs[name].Expr.Range())
 		return otherwise
 	}
 	return v.text
+}
+
+// refuseSecret reports a secret in what everybody gets to see.
+func (e *evaluator) refuseSecret(name string, rng hcl.Range) {
+	e.fail(rng, "Secret in a public place", "%s cannot be kept secret, so it cannot come from secret, password or sensitive.", name)
 }
 
 func isSecret(marks cty.ValueMarks) bool {

@@ -187,12 +187,11 @@ func (l *loader) model(b *hcl.Block) {
 func (l *loader) said(attrs hcl.Attributes, name string) (string, bool) {
 	e := evaluator{ctx: l.scope}
 	v, ok := e.text(attrs, name)
-	l.problems.add(e.diags)
 	if v.secret {
-		l.fail(attrs[name].Expr.Range(), "Secret in a public place", "%s cannot be kept secret, so it cannot come from secret, password or sensitive.", name)
-		return "", false
+		e.refuseSecret(name, attrs[name].Expr.Range())
 	}
-	return v.text, ok
+	l.problems.add(e.diags)
+	return v.text, ok && !v.secret
 }
 
 // macsOf reads the MACs of a model block.

@@ -66,20 +66,14 @@ func (b *block) decodeWord(inner *hcl.Block) hcl.Diagnostics {
 func hasPerPhone(raw hcl.Body) bool {
 	b, ok := raw.(*hclsyntax.Body)
 	return ok && slices.ContainsFunc(b.Blocks, func(block *hclsyntax.Block) bool {
-		kind := wordKindOf(block.Type)
-		if block.Type == "dynamic" && len(block.Labels) > 0 {
-			kind = wordKindOf(block.Labels[0])
-		}
+		kind := wordKindOf(typeMade(block))
 		return kind != nil && kind.perPhone
 	})
 }
 
 // isPrivate reports whether a block's values end up in phones' own files alone.
 func isPrivate(block *hclsyntax.Block) bool {
-	kind := wordKindOf(block.Type)
-	if block.Type == "dynamic" && len(block.Labels) > 0 {
-		kind = wordKindOf(block.Labels[0])
-	}
+	kind := wordKindOf(typeMade(block))
 	return kind != nil && kind.private
 }
 
@@ -186,7 +180,7 @@ func (e *evaluator) list(a *hcl.Attribute) ([]string, bool) {
 	for _, item := range items {
 		item, more := item.Unmark()
 		if isSecret(marks) || isSecret(more) {
-			e.fail(a.Expr.Range(), "Secret in a public place", "%s cannot be kept secret, so it cannot come from secret, password or sensitive.", a.Name)
+			e.refuseSecret(a.Name, a.Expr.Range())
 			return nil, false
 		}
 		text, ok := e.scalar(item, false, a.Name, a.Expr.Range())
