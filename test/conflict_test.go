@@ -116,9 +116,9 @@ func TestOtherServer(t *testing.T) {
 	slices.Sort(lines)
 	if r.Status != 0 || len(lines) != 2 ||
 		!strings.HasPrefix(lines[0], "192.168.50.1 at 02:00:00:00:00:01 offers 192.168.50.1") ||
-		!strings.HasSuffix(lines[0], `for 12h0m0s, option 66 "http://192.168.50.1", option 67 "snomD785.htm"`) ||
+		!strings.HasSuffix(lines[0], `for 12h, option 66 "http://192.168.50.1", option 67 "snomD785.htm"`) ||
 		!strings.HasPrefix(lines[1], "192.168.50.9 at "+m.String()+" offers 192.168.50.2") ||
-		!strings.HasSuffix(lines[1], `for 1h0m0s, option 66 "http://192.168.50.9"`) {
+		!strings.HasSuffix(lines[1], `for 1h, option 66 "http://192.168.50.9"`) {
 		t.Errorf("probe: exit status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	r = h.Run(t, built(t), "probe", "--interface", "eth0", "--wait", "1s", "--json")

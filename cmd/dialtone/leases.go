@@ -46,6 +46,7 @@ func (c *leasesListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	known := len(leases)
 	if !c.All {
 		leases = slices.DeleteFunc(leases, func(l leasefile.Lease) bool { return l.State != leasefile.Active })
 	}
@@ -65,7 +66,11 @@ func (c *leasesListCmd) Run(a *app) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, "%s.\n", count(len(leases), "lease"))
+	more := ""
+	if n := known - len(leases); n > 0 {
+		more = fmt.Sprintf(", and %d ended or declined: --all shows them", n)
+	}
+	fmt.Fprintf(a.Stdout, "%s%s.\n", count(len(leases), "lease"), more)
 	return nil
 }
 
@@ -203,7 +208,10 @@ func (c *leasesReleaseCmd) Run(a *app) error {
 		return l.State == leasefile.Expired || l.Address != addr && (notMAC != nil || l.MAC != m)
 	})
 	if len(leases) == 0 {
-		return fmt.Errorf("nothing is leased to, or declined by, %s", c.Who)
+		if notMAC != nil {
+			return fmt.Errorf("nobody leases %v, and it is not declined: there is nothing to release", addr)
+		}
+		return fmt.Errorf("%v leases nothing, and has declined nothing: there is nothing to release", m)
 	}
 	table, err := openTable(a, c.Config)
 	if err != nil {

@@ -160,15 +160,16 @@ FILE:10: 198.51.100.1 lies in no network
 					t.Errorf("the table has no %q:\n%s", want, table)
 				}
 			}
-			if _, active, _ := command(config, "leases"); strings.Contains(active, "declined") || strings.Contains(active, "expired") || !strings.HasSuffix(active, "\n3 leases.\n") {
+			if _, active, _ := command(config, "leases"); strings.Contains(active, "192.0.2.12") || strings.Contains(active, "192.0.2.13") || !strings.HasSuffix(active, "\n3 leases, and 2 ended or declined: --all shows them.\n") {
 				t.Errorf("not only active leases:\n%s", active)
 			}
 
-			check(1, "", "dialtone: nothing is leased to, or declined by, 192.0.2.13\n", "leases", "release", "192.0.2.13")
+			check(1, "", "dialtone: nobody leases 192.0.2.13, and it is not declined: there is nothing to release\n", "leases", "release", "192.0.2.13")
+			check(1, "", "dialtone: 00:00:5e:00:53:99 leases nothing, and has declined nothing: there is nothing to release\n", "leases", "release", "00005e005399")
 			check(1, "", "dialtone: \"reception\" is neither an IP address nor a MAC address\n", "leases", "release", "reception")
 			check(0, "192.0.2.10 is free.\n", "", "leases", "release", "0000-5E00-5301")
 			check(0, "192.0.2.12 is free.\n", "", "leases", "release", "192.0.2.12")
-			if _, active, _ := command(config, "leases"); !strings.HasSuffix(active, "\n2 leases.\n") {
+			if _, active, _ := command(config, "leases"); !strings.HasSuffix(active, "\n2 leases, and 2 ended or declined: --all shows them.\n") {
 				t.Errorf("after the release:\n%s", active)
 			}
 		})

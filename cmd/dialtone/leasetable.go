@@ -131,7 +131,7 @@ func readLeases(cfg *config.Config, log *slog.Logger) ([]leasefile.Lease, error)
 	case err != nil && stored == nil:
 		return nil, err
 	case err != nil:
-		log.Warn("some leases cannot be read, their addresses are kept back", "err", err)
+		log.Warn("some leases cannot be read: their addresses are kept from clients for a day", "err", err)
 	}
 	return fileLeases(store.View().Snapshot(), cfg.Networks, time.Now()), nil
 }

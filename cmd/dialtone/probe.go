@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"dialtone/dhcpd/probe"
@@ -46,9 +47,12 @@ type foundServer struct {
 func (c *probeCmd) Run(a *app) error {
 	ifi, err := net.InterfaceByName(c.Interface)
 	if err != nil {
-		return fmt.Errorf("looking for interface %s: %w", c.Interface, err)
+		return fmt.Errorf("looking for interface %s: %w (ip link lists those that there are)", c.Interface, err)
 	}
 	servers, err := c.ask(ifi)
+	if errors.Is(err, probe.ErrNotAllowed) {
+		return fmt.Errorf("asking for DHCP servers on %s: %w: run it as root", c.Interface, err)
+	}
 	if err != nil {
 		return fmt.Errorf("asking for DHCP servers on %s: %w", c.Interface, err)
 	}
@@ -56,10 +60,10 @@ func (c *probeCmd) Run(a *app) error {
 		return printPlainJSON(a.Stdout, servers)
 	}
 	if len(servers) == 0 {
-		fmt.Fprintf(a.Stdout, "no DHCP server answers on %s\n", c.Interface)
+		fmt.Fprintf(a.Stdout, "No DHCP server answers on %s. One of this machine's own would not be heard there.\n", c.Interface)
 	}
 	for _, s := range servers {
-		fmt.Fprintf(a.Stdout, "%s at %s offers %s for %s", s.Server, s.MAC, s.Offered, time.Duration(s.LeaseSeconds)*time.Second)
+		fmt.Fprintf(a.Stdout, "%s at %s offers %s for %s", s.Server, s.MAC, s.Offered, span(time.Duration(s.LeaseSeconds)*time.Second))
 		if s.TFTPServerName != "" {
 			fmt.Fprintf(a.Stdout, ", option 66 %q", s.TFTPServerName)
 		}
@@ -69,6 +73,17 @@ func (c *probeCmd) Run(a *app) error {
 		fmt.Fprintln(a.Stdout)
 	}
 	return nil
+}
+
+// short shows a time as people write it: without minutes and seconds that are 0.
+func span(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
 }
 
 // ask sends a DISCOVER at the beginning and after each third of the time, and
