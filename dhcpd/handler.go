@@ -115,11 +115,11 @@ type note struct {
 }
 
 const (
-	noteReserved = "reserved address is taken, using another"
-	noteFull     = "no free address in network"
-	noteDeclined = "address declined: it is in use by someone else"
-	noteConflict = "address is in use by someone who does not lease it: kept from clients"
-	noteDropped  = "options do not fit the reply"
+	noteReserved = "reserved address is taken, using another: end the lease there (dialtone leases release), or find who has it"
+	noteFull     = "no free address in network: widen its range, or shorten lease_time"
+	noteDeclined = "address declined: it is in use by someone else. It is kept from clients until dialtone leases release, or for a while"
+	noteConflict = "address is in use by someone who does not lease it: kept from clients. Exclude it from the range, or have the device ask for a lease"
+	noteDropped  = "options do not fit the reply: the network, or a class, has too many or too long ones"
 	notePace     = "a client sends too many messages: it gets no answer to some"
 	notePerMAC   = "a machine wants more leases than one may have (max_leases_per_mac)"
 	notePerPort  = "a port wants more leases than one may have (max_leases_per_port)"

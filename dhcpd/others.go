@@ -219,7 +219,7 @@ func (s *Server) noticed(iface string, found probe.Server) {
 	now := s.now()
 	other, fresh, tell := s.others.noticed(now, iface, found)
 	if tell {
-		s.log.Warn("another DHCP server answers", keyIface, iface, keyIP, other.Server, keyMAC, other.MAC)
+		s.log.Warn("another DHCP server answers: clients may get their lease there, without our options", keyIface, iface, keyIP, other.Server, keyMAC, other.MAC)
 	}
 	if fresh {
 		s.judge()

@@ -185,7 +185,7 @@ func TestParkedHoldsUpNobody(t *testing.T) {
 	if st := s.Stats(); st.Conflicts != 1 || st.Received.Discover != 1 || st.Probes == 0 {
 		t.Errorf("stats %+v", st)
 	}
-	if !strings.Contains(log.String(), `kept from clients" mac=00:00:5e:00:53:09 ip=192.0.2.10`) {
+	if !strings.Contains(log.String(), `ask for a lease" mac=00:00:5e:00:53:09 ip=192.0.2.10`) {
 		t.Errorf("log:\n%s", &log)
 	}
 	// No reply waits for the record of a decline, so it may be written after the offer.
@@ -398,7 +398,7 @@ func TestAuthority(t *testing.T) {
 		t.Error("our own answer is another server's")
 	}
 	w.in <- from(3, dhcpv4.MessageTypeRequest, 50, 4, 192, 0, 2, 50, 54, 4, 192, 0, 2, 9)
-	waitFor(t, &log, `"another DHCP server answers" iface=eth0 ip=192.0.2.9`)
+	waitFor(t, &log, `"another DHCP server answers: clients may get their lease there, without our options" iface=eth0 ip=192.0.2.9`)
 	waitFor(t, &log, "not authoritative: another DHCP server is on the wire")
 	rest.servers <- rogue
 	rest.servers <- own // the one before has been taken note of

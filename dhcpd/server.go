@@ -169,7 +169,7 @@ func New(c Config, store *lease.Store, log *slog.Logger) (*Server, error) {
 		if leases == nil {
 			return nil, err
 		}
-		log.Error("some leases cannot be read, their addresses are kept back", keyErr, err)
+		log.Error("some leases cannot be read: their addresses are kept from clients for a day", keyErr, err)
 	}
 	s := &Server{
 		log: log, now: store.Now, store: store,
@@ -327,7 +327,7 @@ func (s *Server) watch(ctx context.Context, name string, up chan<- string, start
 			var c conn
 			c, err = s.open(ifi)
 			if errors.Is(err, errNoRaw) {
-				log.Warn("no right to send raw frames: phones that have no address yet are answered by broadcast", keyErr, err)
+				log.Warn("no right to send raw frames: phones that have no address yet are answered by broadcast, until the service has CAP_NET_RAW", keyErr, err)
 				err = nil
 			}
 			if err != nil && start {
@@ -641,7 +641,7 @@ func (s *Server) one(now time.Time, p *packet) {
 		if v := recover(); v != nil {
 			s.handler.table.Undo(before)
 			s.counters.panics.Add(1)
-			s.limited(now, slog.LevelError, "a packet hit a bug", keyErr, fmt.Sprint(v), "stack", string(debug.Stack()))
+			s.limited(now, slog.LevelError, "a packet hit a bug: it gets no answer; please report this line", keyErr, fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	r := &s.request

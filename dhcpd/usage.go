@@ -75,7 +75,7 @@ func (s *Server) survey(now time.Time) {
 	list := s.handler.usage(now)
 	s.usage.Store(&list)
 	for _, c := range s.marks.cross(list) {
-		level, text := slog.LevelWarn, "network is filling up"
+		level, text := slog.LevelWarn, "network is filling up: widen its range, or shorten lease_time"
 		if !c.up {
 			level, text = slog.LevelInfo, "network has more free addresses again"
 		}
