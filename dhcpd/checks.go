@@ -27,6 +27,10 @@ const (
 	// maxPerMachine is how many addresses one machine may keep from clients. A
 	// router that answers ARP for others would have them all.
 	maxPerMachine = 16
+	// maxSaidTaken is how many addresses may be kept from clients because somebody
+	// says that they are in use: as many as no office has. Each is remembered for a
+	// day, and each answer is held against those before.
+	maxSaidTaken = 4096
 	// maxConflicts bounds the work that one message makes.
 	maxConflicts = 64
 )
@@ -148,18 +152,19 @@ func (c *checks) lift(a netip.Addr) {
 }
 
 // believes reports whether a machine's answers are taken for conflicts. One
-// that has answered for many addresses is a proxy, and speaks for none.
+// that has answered for many addresses is a proxy, and speaks for none; where
+// maxSaidTaken are taken the answers are made up, and no machine is believed.
 func (c *checks) believes(by mac.Addr) bool {
-	if by.IsZero() {
-		return true
-	}
-	n := 0
+	taken, its := 0, 0
 	for _, k := range c.known {
-		if k.finding == findingTaken && k.by == by {
-			n++
+		if k.finding != findingTaken {
+			continue
+		}
+		if taken++; k.by == by {
+			its++
 		}
 	}
-	return n < maxPerMachine
+	return taken < maxSaidTaken && (by.IsZero() || its < maxPerMachine)
 }
 
 // answered takes a machine's use of an address, and reports whether this

@@ -164,6 +164,28 @@ func TestCheckProxy(t *testing.T) {
 	}
 }
 
+// TestCheckManyMachines holds that many machines, or one by many names, cannot
+// either, nor fill the memory with what they say.
+func TestCheckManyMachines(t *testing.T) {
+	t.Parallel()
+	c, now := newTestChecks(), checkStart
+	for i := range maxSaidTaken {
+		if i%1000 == 0 && (!c.believes(testClient(9)) || !c.believes(mac.Addr{})) {
+			t.Fatalf("not believed after %d answers", i)
+		}
+		a := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		c.begin(a, now.Add(patience), time.Minute)
+		c.answered(a, mac.Addr{2, 0, 0, 0, byte(i >> 8), byte(i)}, now)
+	}
+	if c.believes(testClient(9)) || c.believes(mac.Addr{}) {
+		t.Error("believed for ever")
+	}
+	c.forget(now.Add(declineTime))
+	if !c.believes(testClient(9)) {
+		t.Error("disbelieved for ever")
+	}
+}
+
 // TestCheckLift holds that a lease ends what a probe has shown, or was about to.
 func TestCheckLift(t *testing.T) {
 	t.Parallel()

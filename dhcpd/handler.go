@@ -864,13 +864,13 @@ func (x *exchange) decline() {
 	x.note(noteDeclined, a)
 }
 
-// declinesTooMany reports whether a quarter of the network is declined, or as much
-// as no office has. Who says so of more has made it up, perhaps: two messages take
-// an address then, for as long as it is believed.
+// declinesTooMany reports whether a quarter of the network is declined, or
+// maxSaidTaken. Who says so of more has made it up, perhaps: two messages take an
+// address then, for as long as it is believed.
 func (x *exchange) declinesTooMany() bool {
-	const few, many = 4, 4096
+	const few = 4
 	declined, of := x.table.Declined(x.n.index, x.now)
-	return declined >= min(max(few, of/4), many)
+	return declined >= min(max(few, of/4), maxSaidTaken)
 }
 
 // release ends a lease early. The client gets the same address again as long

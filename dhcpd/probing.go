@@ -144,7 +144,7 @@ func (s *Server) probing(batch []*packet) []*packet {
 	s.heard = s.answers.take(s.heard)
 	for _, a := range s.heard {
 		if s.checks.asking[a.Addr] != nil && !s.checks.believes(a.MAC) {
-			s.limited(now, slog.LevelWarn, "a machine answers for many addresses, as a proxy does: it is not believed", keyMAC, a.MAC, keyIP, a.Addr)
+			s.limited(now, slog.LevelWarn, "a machine answers for many addresses, as a proxy does, or many machines do: it is not believed", keyMAC, a.MAC, keyIP, a.Addr)
 			continue
 		}
 		waited, conflict := s.checks.answered(a.Addr, a.MAC, now)
