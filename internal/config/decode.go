@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,6 +40,9 @@ type decoder struct {
 	rep *Report
 	ctx *hcl.EvalContext
 	now time.Time // of Options
+
+	certificate   *x509.Certificate // of the https block, nil where none is given or it is no good
+	certificateAt *hcl.Range
 
 	macs map[mac.Addr]hcl.Range // of hosts
 }

@@ -18,6 +18,7 @@ type Rule string
 func Rules() map[Rule]string {
 	return map[Rule]string{
 		CertificateEnds:   "The certificate of HTTPS, or an authority in client_ca, has ended, is not good yet, or ends within 30 days.",
+		CertificateName:   "Phones are sent to https by an address, and the certificate names none.",
 		CertificateScheme: "Secrets wait for certificates on phones that are not sent to HTTPS.",
 		ClearPassword:     "Phones' credentials are asked for in a way that shows them to who reads the wire.",
 		LegacyTLS:         "Versions of TLS are served that are not safe any more.",
@@ -33,6 +34,7 @@ func Rules() map[Rule]string {
 // The rules of this package.
 const (
 	CertificateEnds   Rule = "certificate-ends"
+	CertificateName   Rule = "certificate-name"
 	CertificateScheme Rule = "certificate-scheme"
 	ClearPassword     Rule = "clear-password"
 	ReadableKey       Rule = "readable-key"

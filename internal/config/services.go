@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,6 +140,9 @@ func (d *decoder) provisioning(block *hcl.Block) {
 		d.warn(ClearPassword, b.Attributes["http_auth"].Expr.Range(), "Password in the clear", "With basic a phone sends its http_client_pass as it is, and phones are sent to %s: "+
 			"whoever reads the wire can have the phone's file from then on. Set http_auth = \"digest\", or scheme = \"https\".", p.Scheme)
 	}
+	if at := d.certificateAt; p.Scheme == "https" && at != nil {
+		d.checkNames(*at)
+	}
 	if https != nil && https.Port == p.HTTPPort {
 		d.fail(block.DefRange, "Port used twice", "Port %d is given for HTTP and for HTTPS. Change http_port here or port in the https block.", p.HTTPPort)
 	}
@@ -188,6 +192,7 @@ func (d *decoder) certificates(h *HTTPS, b body) {
 		d.fail(at, "Invalid certificate", "%s. Both are PEM; in certificate the server's comes first, then those between it and its authority.", sentence(err))
 		return
 	}
+	d.certificate, d.certificateAt = pair.Leaf, &at
 	ends := pair.Leaf.NotAfter
 	switch left := ends.Sub(d.now); {
 	case d.now.IsZero():
@@ -198,6 +203,16 @@ func (d *decoder) certificates(h *HTTPS, b body) {
 		d.warn(CertificateEnds, at, "Certificate out of date", "The certificate was good until %s. Phones that look at it find nothing here: renew it, then reload.", ends.Format(time.DateOnly))
 	default:
 		d.warn(CertificateEnds, at, "Certificate ends soon", "The certificate is good until %s. Renew it, then reload.", ends.Format(time.DateOnly))
+	}
+}
+
+// checkNames warns where the admin's certificate is for no address: links name the
+// appliance by its own, and what is sold for a name of the internet holds none. Which
+// it has is for the machine to say that serves.
+func (d *decoder) checkNames(at hcl.Range) {
+	if len(d.certificate.IPAddresses) == 0 && net.ParseIP(d.certificate.Subject.CommonName) == nil {
+		d.warn(CertificateName, at, "Certificate without an address", "Phones are sent to https by the appliance's address, and the certificate names none: those that look at it refuse it. "+
+			"Have the address put into it as an alternative name, or leave certificate and key out for one of the appliance's own making.")
 	}
 }
 
