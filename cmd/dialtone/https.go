@@ -120,7 +120,12 @@ func (a *appliance) warnOfEnd(now, warned time.Time) time.Time {
 	if age := now.Sub(warned); ends.Sub(now) > pki.WarnAhead || 0 <= age && age < 24*time.Hour {
 		return warned
 	}
-	a.log.Warn("the certificate of HTTPS ends: renew it, then reload", "until", ends.Format(time.RFC3339))
+	what := "the certificate of HTTPS ends: renew it, then reload"
+	if a.current.Load().HTTPS.Certificate == "" {
+		// It would have been renewed long ago, were its authority good for longer, or the disk.
+		what = "the certificate of HTTPS ends, and could not be renewed: where nothing else is wrong its authority ends, so remove ca.pem from the state folder, reload, and have phones trust the next one"
+	}
+	a.log.Warn(what, "until", ends.Format(time.RFC3339))
 	return now
 }
 

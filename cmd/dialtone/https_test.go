@@ -48,6 +48,9 @@ func TestCertificateEnds(t *testing.T) {
 	if n := pass(first.Add(-pki.WarnAhead), first, time.Hour, false); n != 30 {
 		t.Errorf("%d warnings in the last 30 days, of which the last is:\n%s", n, log.String()[max(0, log.Len()-200):])
 	}
+	if !strings.Contains(log.String(), "remove ca.pem") {
+		t.Errorf("of the authority nothing is said:\n%s", log.String()[max(0, log.Len()-200):])
+	}
 	if n := pass(start, first.Add(24*time.Hour), 5*24*time.Hour, true); n != 0 || strings.Count(log.String(), "server certificates made") != 1 {
 		t.Errorf("%d warnings, and of the renewal:\n%s", n, log.String())
 	}
