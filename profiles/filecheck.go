@@ -219,7 +219,7 @@ func (f adminFile) place(offset int, reveal bool) (hcl.Range, bool) {
 	if !p.literal {
 		return p.rng, p.secret
 	}
-	offset = min(offset, len(p.text))
+	offset = min(max(offset, 0), len(p.text))
 	before := p.text[:offset]
 	rng := hcl.Range{Filename: p.rng.Filename, Start: p.rng.Start}
 	rng.Start.Line += strings.Count(before, "\n")

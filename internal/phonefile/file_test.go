@@ -120,6 +120,11 @@ func FuzzRead(f *testing.F) {
 		if err != nil && (len(once.Settings)+len(once.Keys)+len(once.Phonebook)+len(once.Dialplan) > 0) {
 			t.Error("a dropped file changed the phone")
 		}
+		for _, s := range file.Settings {
+			if at := s.At; file.Charset == "" && (at.Line < 1 || at.Start < 0 || at.Start >= at.End || at.End > len(body)) {
+				t.Errorf("%s is at %+v of %d octets", s.Name, at, len(body))
+			}
+		}
 		if len(once.Settings) > len(file.Settings) {
 			t.Errorf("%d settings of %d", len(once.Settings), len(file.Settings))
 		}
