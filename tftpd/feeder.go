@@ -20,7 +20,7 @@ type feeder struct {
 	size   int64    // of the file when it was opened, negative where it is not known
 	offset int64    // in file
 	block  int
-	blocks int    // of a run
+	blocks int    // of a run, but for the first
 	runs   int    // so many that one is read while others are in flight
 	number uint16 // of the next block
 }
@@ -38,8 +38,20 @@ func newFeeder(body io.Reader, size int64, t terms) *feeder {
 	return f
 }
 
+// first gives room for the first run: all of a short file, else one block, for
+// nobody may be there to take more.
+func (f *feeder) first() []byte {
+	if f.runs == 1 {
+		return f.buffer()
+	}
+	return make([]byte, f.block+headerLen)
+}
+
 // buffer gives room for a run.
 func (f *feeder) buffer() []byte { return make([]byte, f.blocks*(f.block+headerLen)) }
+
+// data is the part of a buffer that is read into.
+func (f *feeder) data(buf []byte) []byte { return buf[:len(buf)/(f.block+headerLen)*f.block] }
 
 // fill reads a run into buf, and waits for it. An error is a *fault, for the
 // client, with its cause.
@@ -47,7 +59,7 @@ func (f *feeder) buffer() []byte { return make([]byte, f.blocks*(f.block+headerL
 // The client was told the size, and takes a short block for the end: of a file
 // that grew meanwhile the rest is left out, and one that shrank is an error.
 func (f *feeder) fill(buf []byte) (r run, ended bool, err error) {
-	data := buf[:f.blocks*f.block]
+	data := f.data(buf)
 	if left := f.size - f.offset; f.size >= 0 && left < int64(len(data)) {
 		data, ended = data[:left], true
 	}
@@ -71,7 +83,7 @@ func (f *feeder) fill(buf []byte) (r run, ended bool, err error) {
 // poll does as fill where the kernel has all of the run in its memory, and is
 // false where it has not, or where the file ends.
 func (f *feeder) poll(buf []byte) (r run, ok bool) {
-	data := buf[:f.blocks*f.block]
+	data := f.data(buf)
 	if f.file == nil || f.size-f.offset < int64(len(data)) {
 		return run{}, false
 	}

@@ -32,6 +32,7 @@ type socket struct {
 	transfer
 	fd     int
 	feeder *feeder
+	roomy  bool          // there is room for all runs
 	asked  int           // runs that the transfer's own goroutine is to read
 	free   chan []byte   // for them
 	over   chan struct{} // closed when the transfer is over and fd is closed
@@ -43,7 +44,7 @@ func newSocket(fd int, t terms, retries int, f *feeder) *socket {
 		transfer: transfer{terms: t, retries: retries},
 		fd:       fd,
 		feeder:   f,
-		asked:    f.runs,
+		asked:    1,
 		free:     make(chan []byte, f.runs),
 		over:     make(chan struct{}),
 	}
@@ -233,11 +234,20 @@ func (l *loop) wake(s *socket) {
 // that is read here where it is in memory, as it mostly is, for phones load the
 // same image. For what has to come from a slow card, or at a pace, the
 // transfer's own goroutine waits, so that no other transfer does.
+//
+// There is room for one block until the client has answered: a flood of requests
+// that nobody makes must not fill the memory.
 func (l *loop) act(s *socket, next step, now time.Time) {
+	if s.begun && !s.roomy && !s.ended {
+		s.roomy = true
+		for range s.feeder.runs {
+			s.spent = append(s.spent, s.feeder.buffer())
+		}
+	}
 	for len(s.spent) > 0 {
 		buf := s.spent[0]
 		s.spent = s.spent[:copy(s.spent, s.spent[1:])]
-		if s.ended {
+		if s.ended || len(buf) < s.feeder.blocks*s.stride() { // as the first one is
 			continue
 		}
 		if s.asked == 0 {

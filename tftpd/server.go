@@ -294,26 +294,22 @@ func (s *Server) transfer(ctx context.Context, l *loop, ses *session, fd int, a 
 		<-sock.over
 		sent, err = sock.sent, sock.err
 	}()
-	for runs, ended := 0, false; !ended; runs++ {
-		var buf []byte
-		if runs < f.runs {
-			buf = f.buffer()
-		} else {
-			select {
-			case buf = <-sock.free:
-			case <-sock.over:
-				return
-			}
-		}
+	for buf := f.first(); ; {
 		m := message{socket: sock}
 		m.run, m.ended, m.err = f.fill(buf)
 		if ctx.Err() != nil {
 			return // the cause says more than that the reader was told to stop
 		}
 		l.put(m)
-		ended = m.ended || m.err != nil
+		if m.ended || m.err != nil {
+			return
+		}
+		select {
+		case buf = <-sock.free:
+		case <-sock.over:
+			return
+		}
 	}
-	return
 }
 
 // refuse answers a request with an error, from the port that it came to: a

@@ -826,3 +826,57 @@ func TestQuietLog(t *testing.T) {
 		t.Error("an escape sequence reached the log")
 	}
 }
+
+// A request that nobody made, as by a forged address, takes no more memory than for
+// one block, whatever it asks for.
+func TestSilentClientTakesLittle(t *testing.T) {
+	t.Parallel()
+	for _, options := range [][]string{nil, {"windowsize", "64", "blksize", "1428"}} {
+		var read atomic.Int64
+		over := make(chan struct{}, 1)
+		addr, _ := serve(t, &Server{
+			Timeout: time.Millisecond, Retries: 3,
+			Desk: desk(func(provision.Request) (*provision.Answer, error) {
+				all := bytes.NewReader(noise(1 << 20))
+				counted := struct {
+					io.Reader
+					io.Seeker
+				}{io.TeeReader(all, counter{&read}), all}
+				return &provision.Answer{Content: telling{counted, over}, Size: all.Size()}, nil
+			}),
+		})
+		dial(t, addr).send(rrq("x", options...))
+		<-over
+		if n := read.Load(); n > 1428 {
+			t.Errorf("%v: %d octets were read", options, n)
+		}
+	}
+}
+
+type counter struct{ n *atomic.Int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// A client that is gone gives its place back as soon as its machine says so.
+func TestClientGone(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{}, 1)
+	addr, _ := serve(t, &Server{
+		Timeout: 10 * time.Millisecond, Retries: 1_000_000,
+		Desk: desk(func(provision.Request) (*provision.Answer, error) {
+			return &provision.Answer{Content: telling{bytes.NewReader(noise(5000)), over}, Size: 5000}, nil
+		}),
+	})
+	c := dial(t, addr)
+	c.send(rrq("x"))
+	c.want(data(1, string(noise(512))))
+	c.conn.Close()
+	select {
+	case <-over:
+	case <-time.After(tooLong):
+		t.Error("the transfer goes on")
+	}
+}

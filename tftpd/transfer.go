@@ -19,6 +19,7 @@ type transfer struct {
 	runs     []run // what is in flight, and what was read ahead of it
 	ready    int   // blocks in runs
 	ended    bool  // the last block is in runs, or was
+	begun    bool  // the client has answered
 	spent    [][]byte
 
 	tries    int           // how often the flight timed out
@@ -146,6 +147,7 @@ func (t *transfer) receive(p []byte, now time.Time) (step, error) {
 // advance takes acknowledged blocks out of the flight.
 func (t *transfer) advance(blocks int) {
 	t.inFlight -= blocks
+	t.begun = true
 	if t.base == 0 {
 		t.base = 1
 		return
