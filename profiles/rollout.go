@@ -2,7 +2,11 @@ package profiles
 
 import (
 	"cmp"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"dialtone/internal/config"
 	"dialtone/internal/mac"
@@ -56,12 +60,34 @@ func (l *loader) rollouts() {
 					"Set scheme = \"http\" for %s, or give the firmware to the model instead of a rollout.", m.Name, m.Name)
 			}
 			image, _ := m.targetImage(r.target.text)
+			l.checkPatience(r, m, image)
 			steps, helper := m.between(r.target.text)
 			for _, name := range append(steps, image, helper) {
 				r.images[name] = true
 			}
 		}
 		l.set.rollouts = append(l.set.rollouts, r)
+	}
+}
+
+// checkPatience warns where phones that load at once share so little that they are
+// given up before they have all of the image.
+func (l *loader) checkPatience(r *rollout, m Model, image string) {
+	if r.Bandwidth == 0 || l.cfg.Appliance.FilesDir == "" || strings.Contains(image, "://") {
+		return
+	}
+	info, err := os.Stat(filepath.Join(l.cfg.Appliance.FilesDir, "firmware", filepath.FromSlash(image)))
+	if err != nil {
+		return // which is warned of
+	}
+	atOnce := r.Downloads
+	if r.Wave > 0 {
+		atOnce = min(atOnce, max(r.Wave, r.CanaryCount, len(r.Canaries)))
+	}
+	takes := time.Duration(float64(info.Size()) * float64(atOnce) / float64(r.Bandwidth) * float64(time.Second)).Round(time.Minute)
+	if takes > r.Patience {
+		l.warn(about{model: m.Name}, ruleSlowRollout, r.DeclRange, "Bandwidth too small", "At this bandwidth %d phones take %s to load %s, and are given up after %s, which stops the rollout. "+
+			"Raise bandwidth or patience, or lower downloads.", atOnce, takes, baseName(image), r.Patience)
 	}
 }
 

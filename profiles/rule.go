@@ -26,6 +26,7 @@ const (
 	ruleBasePort        config.Rule = "base-port"
 	ruleRolloutTFTP     config.Rule = "rollout-tftp"
 	ruleAllCanaries     config.Rule = "all-canaries"
+	ruleSlowRollout     config.Rule = "slow-rollout"
 	ruleNetworkSetting  config.Rule = "network-setting"
 	ruleFirmwareSetting config.Rule = "firmware-setting"
 	ruleInternalSetting config.Rule = "internal-setting"
@@ -71,6 +72,7 @@ func Rules() map[config.Rule]string {
 		ruleBasePort:        "A DECT base is sent to a port for its firmware, and drops it.",
 		ruleRolloutTFTP:     "A rollout covers phones that ask over TFTP, which do not say what they run.",
 		ruleAllCanaries:     "A rollout has as many canaries as phones, so that nobody waits for one to come back.",
+		ruleSlowRollout:     "At the bandwidth of a rollout its phones load longer than its patience lasts.",
 		ruleNetworkSetting:  "A setting of the network is provisioned, although DHCP gives it.",
 		ruleFirmwareSetting: "A setting makes phones load an image past firmware_status.",
 		ruleInternalSetting: "A setting is the phone's own business, and the maker asks not to provision it.",
