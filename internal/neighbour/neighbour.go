@@ -6,9 +6,11 @@
 package neighbour
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -28,15 +30,15 @@ func onWire(addr netip.Addr, index int) (m mac.Addr, ok bool, err error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
 	request.AddData(&netlink.Ndmsg{Family: unix.AF_INET, Index: uint32(index)})
 	request.AddData(nl.NewRtAttr(netlink.NDA_DST, addr.AsSlice()))
-	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNEIGH)
+	messages, err := ask(request.Serialize())
 	if errors.Is(err, unix.ENOENT) {
 		return mac.Addr{}, false, nil
 	}
 	if err != nil {
 		return mac.Addr{}, false, fmt.Errorf("asking the kernel for the neighbour %s: %w", addr, err)
 	}
-	for _, b := range messages {
-		n, err := netlink.NeighDeserialize(b)
+	for _, m := range messages {
+		n, err := netlink.NeighDeserialize(m.Data)
 		if err != nil {
 			return mac.Addr{}, false, fmt.Errorf("reading the neighbour %s: %w", addr, err)
 		}
@@ -48,6 +50,38 @@ func onWire(addr netip.Addr, index int) (m mac.Addr, ok bool, err error) {
 		}
 	}
 	return mac.Addr{}, false, nil
+}
+
+// maxAnswer is more than an answer about one neighbour has, in octets.
+const maxAnswer = 4096
+
+// ask asks the kernel, which answers before the request is sent. The library's own
+// way has 64 kB on the stack: whoever serves a stranger would have 128 kB of stack
+// after it, and of those there may be a thousand.
+func ask(request []byte) ([]syscall.NetlinkMessage, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	answer := make([]byte, maxAnswer)
+	n, _, err := unix.Recvfrom(fd, answer, unix.MSG_DONTWAIT)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := syscall.ParseNetlinkMessage(answer[:n])
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range messages {
+		if m.Header.Type == unix.NLMSG_ERROR && len(m.Data) >= 4 {
+			return nil, unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
+		}
+	}
+	return messages, nil
 }
 
 // wire is an address of ours, with what else is on its wire.
