@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 )
 
 // leastGarbage is how many octets of garbage there may be at any size of the heap.
@@ -14,22 +15,33 @@ const leastGarbage = 6 << 20
 // leave room for as much garbage again, Go's default, costs a sixth more memory at
 // 50,000 of them and gains nothing that bench/dhcp shows. But a small heap would be
 // collected dozens of times a second while documents are served: bench/files shows a
-// tenth more time of the processor for each.
+// tenth more time of the processor for each. Who has nothing to do gives that back: the
+// runtime collects every two minutes then, and the heap shrinks.
 func boundGarbage() {
-	percent := 50
+	percent, last := 50, time.Time{}
 	debug.SetGCPercent(percent)
 	afterCollections(func() {
-		inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
-		metrics.Read(inUse)
-		var sum uint64
-		for _, m := range inUse {
-			sum += m.Value.Uint64()
+		p, now := 50, time.Now()
+		if now.Sub(last) < time.Minute {
+			p = garbagePercent(inUse())
 		}
-		if p := garbagePercent(sum); p != percent {
+		last = now
+		if p != percent {
 			debug.SetGCPercent(p)
 			percent = p
 		}
 	})
+}
+
+// inUse is what the last collection has found in use, in octets.
+func inUse() uint64 {
+	of := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(of)
+	var sum uint64
+	for _, m := range of {
+		sum += m.Value.Uint64()
+	}
+	return sum
 }
 
 // garbagePercent is how much garbage there may be for so many octets in use, as [debug.SetGCPercent]
