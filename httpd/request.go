@@ -26,6 +26,7 @@ type request struct {
 	HasBody bool // more follows
 
 	values [len(fields)][1]string // of Header; those of an earlier request are as good where they are the same
+	none   url.URL                // of what has none that matters
 	length []byte                 // Content-Length as it was said
 	hosts  int                    // how many Host fields
 	coded  bool                   // Transfer-Encoding was said
@@ -49,7 +50,7 @@ var errLong = errors.New("a line is too long")
 // errSyntax, errLong or of what it reads.
 func (r *request) read(in *bufio.Reader) error {
 	clear(r.Header)
-	r.Method, r.RequestURI, r.Host, r.URL = "", "", "", &url.URL{}
+	r.Method, r.RequestURI, r.Host, r.URL = "", "", "", &r.none
 	r.Close, r.HasBody, r.hosts, r.coded, r.alive = false, false, 0, false, false
 	r.length = r.length[:0]
 	line, err := readLine(in)
@@ -112,11 +113,12 @@ func (r *request) start(line []byte) error {
 		r.Method = string(method)
 		return nil
 	}
-	var err error
 	r.RequestURI = string(target)
-	if r.URL, err = url.ParseRequestURI(r.RequestURI); err != nil {
+	u, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil {
 		return syntax("its target is no path")
 	}
+	r.URL = u
 	return nil
 }
 
