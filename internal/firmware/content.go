@@ -11,10 +11,6 @@ import (
 	"strings"
 )
 
-// headSize is how much of an image is looked at, in octets: a .swu has its
-// description first.
-const headSize = 64 << 10
-
 // Evidence is what the first octets of an image say.
 type Evidence struct {
 	Format  string // "cpio", or "" where it is none that is known
