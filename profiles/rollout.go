@@ -113,6 +113,24 @@ func (l *loader) rolloutPhones() {
 	}
 }
 
+// rolloutDocuments warns where a document of the admin's own is served in the place
+// of what a rollout decides on. It can be told once layers can be evaluated.
+func (l *loader) rolloutDocuments() {
+	for _, r := range l.set.rollouts {
+		for _, w := range r.Models {
+			m, ok := l.set.Model(w.Text)
+			if !ok {
+				continue
+			}
+			t := l.set.draft(documentKey{path: Path{Kind: FirmwareStatus, Model: m.Name}, server: l.server})
+			if file, ok, err := t.adminFile(); ok && err == nil {
+				l.warn(about{model: m.Name}, ruleRolloutDocument, w.Range, "Rollout passed over", "Phones of %s get the document %q of your own instead of the firmware that the rollout lets them have, so it holds nobody back. "+
+					"Remove the document, or the model from the rollout.", m.Name, file.name)
+			}
+		}
+	}
+}
+
 // rolloutFor gives the rollout that says the firmware of a phone, nil for none.
 func (s *Set) rolloutFor(p *phone, model string) *rollout {
 	r, _ := s.rolloutOf.get(model)

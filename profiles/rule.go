@@ -25,6 +25,7 @@ const (
 	ruleBelowFloor      config.Rule = "below-floor"
 	ruleBasePort        config.Rule = "base-port"
 	ruleRolloutTFTP     config.Rule = "rollout-tftp"
+	ruleRolloutDocument config.Rule = "rollout-document"
 	ruleAllCanaries     config.Rule = "all-canaries"
 	ruleSlowRollout     config.Rule = "slow-rollout"
 	ruleNetworkSetting  config.Rule = "network-setting"
@@ -71,6 +72,7 @@ func Rules() map[config.Rule]string {
 		ruleBelowFloor:      "The wanted firmware is older than what phones of the model may go back to.",
 		ruleBasePort:        "A DECT base is sent to a port for its firmware, and drops it.",
 		ruleRolloutTFTP:     "A rollout covers phones that ask over TFTP, which do not say what they run.",
+		ruleRolloutDocument: "A document of your own takes the place of the firmware document that a rollout would hold back.",
 		ruleAllCanaries:     "A rollout has as many canaries as phones, so that nobody waits for one to come back.",
 		ruleSlowRollout:     "At the bandwidth of a rollout its phones load longer than its patience lasts.",
 		ruleNetworkSetting:  "A setting of the network is provisioned, although DHCP gives it.",

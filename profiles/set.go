@@ -163,6 +163,7 @@ func Load(cfg *config.Config, passwords Passwords, rep *config.Report) *Set {
 	l.rolloutPhones()
 	l.phoneObjects()
 	l.evaluateAll()
+	l.rolloutDocuments()
 	l.verify()
 	l.problems.report(rep)
 	rep.CloseSilences(Rules())
