@@ -68,10 +68,19 @@ func (s *Space) Close() error {
 	return s.handle.Close()
 }
 
-func setUp(name string) error {
+// lookUp finds an interface of the current namespace.
+func lookUp(name string) (netlink.Link, error) {
 	l, err := netlink.LinkByName(name)
 	if err != nil {
-		return fmt.Errorf("looking up interface %s: %w", name, err)
+		return nil, fmt.Errorf("looking up interface %s: %w", name, err)
+	}
+	return l, nil
+}
+
+func setUp(name string) error {
+	l, err := lookUp(name)
+	if err != nil {
+		return err
 	}
 	return netlink.LinkSetUp(l)
 }
@@ -140,9 +149,9 @@ func NewSite(prefix netip.Prefix) (s *Site, err error) {
 func waitUp(name string) error {
 	const patience, between = 5 * time.Second, 2 * time.Millisecond
 	for range patience / between {
-		l, err := netlink.LinkByName(name)
+		l, err := lookUp(name)
 		if err != nil {
-			return fmt.Errorf("looking up interface %s: %w", name, err)
+			return err
 		}
 		if l.Attrs().OperState == netlink.OperUp {
 			return nil
@@ -163,9 +172,9 @@ func addEnd(name string, p netip.Prefix) error {
 	if err := AddAddress(name, p); err != nil {
 		return err
 	}
-	l, err := netlink.LinkByName(name)
+	l, err := lookUp(name)
 	if err != nil {
-		return fmt.Errorf("looking up interface %s: %w", name, err)
+		return err
 	}
 	// The route that came with the address, and no second one.
 	route := &netlink.Route{
@@ -185,9 +194,9 @@ func ipNet(p netip.Prefix) *net.IPNet {
 // AddAddress gives an interface of the current namespace an address and sets it
 // up.
 func AddAddress(name string, p netip.Prefix) error {
-	l, err := netlink.LinkByName(name)
+	l, err := lookUp(name)
 	if err != nil {
-		return fmt.Errorf("looking up interface %s: %w", name, err)
+		return err
 	}
 	a := &netlink.Addr{IPNet: ipNet(p)}
 	if err := netlink.AddrReplace(l, a); err != nil {
