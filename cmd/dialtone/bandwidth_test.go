@@ -52,10 +52,7 @@ rollout "autumn" {
   bandwidth = "1MB/s"
 }
 `)
-	cfg, err := load(filepath.Join(dir, "one.hcl"), nil)
-	if err != nil || cfg.Report.HasErrors() {
-		t.Fatal(err, cfg.Report.Diagnostics())
-	}
+	cfg := loaded(t, filepath.Join(dir, "one.hcl"))
 	db, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)

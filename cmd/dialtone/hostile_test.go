@@ -136,14 +136,7 @@ document "/m3/settings/{mac}.cfg" {
   file = "own.cfg"
 }
 `, filepath.Join(dir, "files"), filepath.Join(dir, "state"), secretText, strings.Repeat(fmt.Sprintf("sensitive(%q), ", secretText), 60)))
-	cfg, err := load(filepath.Join(dir, "config"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cfg.Report.HasErrors() {
-		lines, _ := cfg.Report.Lines()
-		t.Fatal(lines)
-	}
+	cfg := loaded(t, filepath.Join(dir, "config"))
 	authority, err := pki.OpenAuthority(cfg.Appliance.StateDir, time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -37,10 +37,7 @@ func deskOf(t testing.TB, phones int) *provision.Desk {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "dialtone.hcl")
 	writeFile(t, path, text.String())
-	cfg, err := load(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := loaded(t, path)
 	db, err := state.Open(dir)
 	if err != nil {
 		t.Fatal(err)

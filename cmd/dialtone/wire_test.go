@@ -12,6 +12,20 @@ import (
 	"dialtone/internal/mac"
 )
 
+// loaded is a configuration without errors.
+func loaded(t testing.TB, path string) configuration {
+	t.Helper()
+	cfg, err := load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Report.HasErrors() {
+		lines, _ := cfg.Report.Lines()
+		t.Fatal(lines)
+	}
+	return cfg
+}
+
 // wireOf gives the wire of an office with so many phones that have an address, from
 // 10.1.0.0 on, and somebody at every address.
 func wireOf(t testing.TB, phones int) neighbours {
@@ -42,14 +56,7 @@ network "guests" {
 	}
 	path := filepath.Join(t.TempDir(), "dialtone.hcl")
 	writeFile(t, path, text.String())
-	cfg, err := load(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cfg.Report.HasErrors() {
-		lines, _ := cfg.Report.Lines()
-		t.Fatal(lines)
-	}
+	cfg := loaded(t, path)
 	return neighbours{
 		current: func() *configuration { return &cfg },
 		lookup:  func(netip.Addr, netip.Addr, time.Time) (mac.Addr, bool, error) { return mac.Addr{1}, true, nil },
