@@ -6,7 +6,6 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -37,11 +36,7 @@ func ReadMakers(path string) (*Makers, error) {
 		return nil, err
 	}
 	m := &Makers{pool: x509.NewCertPool()}
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
+	for block := range blocks(text) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"sync/atomic"
 	"time"
@@ -48,13 +49,21 @@ func needsPassphrase(path string) bool {
 	if err != nil {
 		return false
 	}
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			return false
-		}
+	for block := range blocks(text) {
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
 			return true
+		}
+	}
+	return false
+}
+
+// blocks yields the blocks of a PEM file.
+func blocks(text []byte) iter.Seq[*pem.Block] {
+	return func(yield func(*pem.Block) bool) {
+		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+			if !yield(block) {
+				return
+			}
 		}
 	}
 }
