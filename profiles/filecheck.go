@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -39,7 +38,7 @@ func strictly(body []byte) (phonefile.File, []phonefile.Note, error) {
 		case file.Root == "":
 			err = &phonefile.Error{Err: &phonefile.Malformed{Reason: "there is no element in it"}}
 		case file.Charset != "":
-			err = &phonefile.Error{Err: &phonefile.Malformed{Reason: fmt.Sprintf("it says that it is %s; phones read UTF-8", file.Charset)}}
+			err = &phonefile.Error{Err: &phonefile.Malformed{Reason: phonefile.OtherCharset(file.Charset).Error()}}
 		}
 	}
 	return file, odd, err

@@ -47,16 +47,16 @@ func (r *reader) utf8Of(body []byte) []byte {
 	return declaredLatin1.ReplaceAll(latin1(body), []byte("${1}utf-8${3}"))
 }
 
-// otherCharset refuses what is declared to be in none of these.
-type otherCharset string
+// OtherCharset refuses what is declared to be in another character set than phones read.
+type OtherCharset string
 
-func (c otherCharset) Error() string {
+func (c OtherCharset) Error() string {
 	return fmt.Sprintf("it says that it is %s; phones read UTF-8", string(c))
 }
 
 // reasonOf gives what an XML decoder minds, without the place.
 func reasonOf(err error) string {
-	if charset, ok := errors.AsType[otherCharset](err); ok {
+	if charset, ok := errors.AsType[OtherCharset](err); ok {
 		return charset.Error()
 	}
 	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
@@ -71,7 +71,7 @@ func reasonOf(err error) string {
 func (r *reader) tree(body []byte, first Place) (*node, error) {
 	body = r.utf8Of(body)
 	d := xml.NewDecoder(bytes.NewReader(body))
-	d.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) { return nil, otherCharset(charset) }
+	d.CharsetReader = func(charset string, _ io.Reader) (io.Reader, error) { return nil, OtherCharset(charset) }
 	var root *node
 	var open []*node
 	var begins []int64
