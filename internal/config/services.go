@@ -79,7 +79,7 @@ func (d *decoder) key() string {
 // isWithin reports whether path is dir or lies in it, whatever links lead there.
 func isWithin(path, dir string) bool {
 	rel, err := filepath.Rel(realPath(dir), realPath(path))
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // realPath follows the links of a path, as far as there is something at it yet.
