@@ -123,7 +123,7 @@ func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 	res.reset(to, r.Method == http.MethodHead)
 	res.old = !r.ProtoAtLeast(1, 1)
 	// Nobody has a reason to send a body, and none is read.
-	res.close = r.Close || r.HasBody || w.stopping.Load()
+	res.close = r.Close || r.hasBody || w.stopping.Load()
 	switch {
 	case r.ProtoMajor != 1:
 		res.close = true
@@ -136,7 +136,7 @@ func (w *worker) request(p peer, to net.Conn, wait time.Duration) (more bool) {
 	}
 	err := res.finish()
 	if err != nil || res.close {
-		if r.HasBody {
+		if r.hasBody {
 			w.hangUp(p.conn, to, err)
 		}
 		return false

@@ -23,7 +23,7 @@ var fields = [...]string{
 // which was a sixth of what a document costs (docs/decisions/0003).
 type request struct {
 	http.Request
-	HasBody bool // more follows
+	hasBody bool // more follows
 
 	values [len(fields)][1]string // of Header; those of an earlier request are as good where they are the same
 	none   url.URL                // of what has none that matters
@@ -51,7 +51,7 @@ var errLong = errors.New("a line is too long")
 func (r *request) read(in *bufio.Reader) error {
 	clear(r.Header)
 	r.Method, r.RequestURI, r.Host, r.URL = "", "", "", &r.none
-	r.Close, r.HasBody, r.hosts, r.coded, r.alive = false, false, 0, false, false
+	r.Close, r.hasBody, r.hosts, r.coded, r.alive = false, false, 0, false, false
 	r.length = r.length[:0]
 	line, err := readLine(in)
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *request) read(in *bufio.Reader) error {
 		r.Host = r.URL.Host // RFC 9112 section 3.2.2
 	}
 	r.Close = r.Close || !r.ProtoAtLeast(1, 1) && !r.alive
-	r.HasBody = r.coded || bytes.ContainsFunc(r.length, func(c rune) bool { return c != '0' })
+	r.hasBody = r.coded || bytes.ContainsFunc(r.length, func(c rune) bool { return c != '0' })
 	return nil
 }
 

@@ -74,8 +74,8 @@ func TestRequest(t *testing.T) {
 				return
 			}
 			got := strings.Join([]string{r.Method, r.URL.Path, r.URL.RawQuery, r.Host}, " ")
-			if got != tt.want || r.Close != tt.close || r.HasBody != tt.body || len(r.Header) > 0 {
-				t.Errorf("%q, close %v, body %v, %v", got, r.Close, r.HasBody, r.Header)
+			if got != tt.want || r.Close != tt.close || r.hasBody != tt.body || len(r.Header) > 0 {
+				t.Errorf("%q, close %v, body %v, %v", got, r.Close, r.hasBody, r.Header)
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		if ours.Method != theirs.Method || ours.RequestURI != theirs.RequestURI || *ours.URL != *theirs.URL || ours.Host != theirs.Host ||
 			ours.ProtoMajor != theirs.ProtoMajor || ours.ProtoMinor != theirs.ProtoMinor || ours.ProtoMajor == 1 && ours.Close != theirs.Close ||
-			ours.HasBody != (theirs.ContentLength != 0) && !(ours.coded && !ours.ProtoAtLeast(1, 1)) {
+			ours.hasBody != (theirs.ContentLength != 0) && !(ours.coded && !ours.ProtoAtLeast(1, 1)) {
 			t.Fatalf("%+v, net/http %+v", ours.Request, *theirs)
 		}
 		for _, name := range fields {
